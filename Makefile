@@ -1,0 +1,68 @@
+# make demo      a trained network becomes a checked and billed spiking program
+# make test      lint, types, doctests, tests; long random runs are sampled
+# make verify    the same with every random case and every oracle, or it fails
+# make lint      ruff and mypy alone
+# make clean     remove environments, builds and caches
+#
+# Nothing has to be installed but Python 3.11 or newer, make and a C compiler.
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+TEST_ENV := .venv
+DEMO_ENV := .venv-demo
+BIN := $(TEST_ENV)/bin
+PIP_FLAGS := -qq --disable-pip-version-check --no-input -c constraints.txt
+EXTRAS := torch,snntorch,onnx,nir,toolchain,test
+
+# One thread: the order of a sum inside a framework's kernel must not depend on the machine.
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test verify lint doctest clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(DEMO_ENV)/.ready
+	$(DEMO_ENV)/bin/neurodeploy demo
+
+test: lint doctest
+	$(BIN)/pytest $(ARGS)
+
+verify: export NEURODEPLOY_VERIFY := 1
+verify: lint doctest
+	$(BIN)/pytest $(ARGS)
+
+lint: $(TEST_ENV)/.ready
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+
+# python_files matches nothing: only docstrings are collected here.
+doctest: $(TEST_ENV)/.ready
+	$(BIN)/pytest --quiet --doctest-modules -o python_files= neurodeploy
+
+clean:
+	rm -rf $(TEST_ENV) $(DEMO_ENV) build dist *.egg-info neurodeploy-demo
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The demo takes the base installation alone: no framework is needed to run a trained network.
+$(DEMO_ENV)/.ready: pyproject.toml constraints.txt
+	$(call create_env,$(DEMO_ENV))
+	$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+# SpikingJelly declares plotting, audio and logging packages that its neurons never import: they
+# are left out, and the two that they do import are named.
+$(TEST_ENV)/.ready: pyproject.toml constraints.txt
+	$(call create_env,$(TEST_ENV))
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly
+	@touch $@
+
+define create_env
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed (or: make PYTHON=/path/to/python)" >&2; exit 1; fi
+	@echo "setting up $(1) with $(PYTHON)"
+	@$(PYTHON) -m venv $(1)
+endef

@@ -1,0 +1,1 @@
+"""Data and the trained network of the demo."""

@@ -1,0 +1,1 @@
+"""The compiled engine: C generated from a graph, built, cached and called."""

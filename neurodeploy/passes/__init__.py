@@ -1,0 +1,1 @@
+"""Rewrites of graphs that no single target owns."""

@@ -1,0 +1,1 @@
+"""The bill: exact counts, energy models with their sources, reports."""

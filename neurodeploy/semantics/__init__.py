@@ -1,0 +1,1 @@
+"""What a node computes, written once: the expression language and its evaluators."""

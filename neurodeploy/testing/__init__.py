@@ -1,0 +1,1 @@
+"""What is shipped to authors of targets and front ends."""

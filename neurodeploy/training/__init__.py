@@ -1,0 +1,1 @@
+"""The torch side: graphs as trainable modules."""

@@ -1,0 +1,165 @@
+"""Independent oracles: what neurodeploy is compared with, and how much was compared.
+
+A test asks the fixture ``oracle`` by name and records what it compared::
+
+    def test_leaky(oracle):
+        snntorch = oracle("snntorch")
+        neuron = snntorch.module.Leaky(beta=0.9)
+        ...
+        snntorch.record(spiking=bool(spikes.any()))
+
+An oracle that is not installed skips the test, or fails it under ``NEURODEPLOY_VERIFY=1``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import pytest
+
+from tiers import VERIFY
+
+__all__ = ["ORACLES", "Kind", "Ledger", "Oracle"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where an oracle comes from: a package, a program, or the tests themselves.
+
+    Attributes:
+        module: Module to import, for a Python package.
+        package: Its name for pip, where that differs from the module's.
+        program: Program to find on the path, for a tool.
+        setup: Called once with the imported module.
+    """
+
+    module: str = ""
+    package: str = ""
+    program: str = ""
+    setup: Callable[[ModuleType], None] | None = None
+
+
+def _one_thread(torch: ModuleType) -> None:
+    torch.set_num_threads(1)
+
+
+# A name that a test asks for and this table lacks is an error, so that a typing mistake cannot
+# pass for a missing package.
+ORACLES = {
+    "torch": Kind(module="torch", setup=_one_thread),
+    "snntorch": Kind(module="snntorch"),
+    "spikingjelly": Kind(module="spikingjelly"),
+    "onnx": Kind(module="onnx"),
+    "onnxruntime": Kind(module="onnxruntime"),
+    "scikit-learn": Kind(module="sklearn", package="scikit-learn"),
+    "nir": Kind(module="nir"),
+    "lava": Kind(module="lava", package="lava-nc"),
+    "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
+    "ziglang": Kind(module="ziglang"),
+    "cc": Kind(program="cc"),
+    "gcc": Kind(program="gcc"),
+    "qemu-arm": Kind(program="qemu-arm"),
+    "qemu-aarch64": Kind(program="qemu-aarch64"),
+    "numpy": Kind(module="numpy"),
+    "brute force": Kind(),
+    "closed form": Kind(),
+}
+
+
+@dataclass
+class Oracle:
+    """One oracle as a test sees it.
+
+    Attributes:
+        name: Its row in the table.
+        version: Version of the package or program; of Python for what the tests compute.
+        missing: Why it cannot be used; empty if it can.
+        cases: Number of comparisons made with it.
+        spiking: How many of them had at least one spike, where that means something.
+    """
+
+    name: str
+    version: str = ""
+    missing: str = ""
+    cases: int = 0
+    spiking: int = 0
+    _module: ModuleType | None = field(default=None, repr=False)
+
+    @property
+    def module(self) -> ModuleType:
+        """The imported package."""
+        if self._module is None:
+            raise TypeError(f"oracle {self.name!r} is no Python package")
+        return self._module
+
+    def record(self, cases: int = 1, *, spiking: int | bool = 0) -> None:
+        """Add `cases` comparisons to the table, `spiking` of which had at least one spike."""
+        if not 0 <= int(spiking) <= cases:
+            raise ValueError(f"{int(spiking)} spiking cases of {cases}")
+        self.cases += cases
+        self.spiking += int(spiking)
+
+
+@dataclass
+class Ledger:
+    """The oracles that this run asked for."""
+
+    oracles: dict[str, Oracle] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> Oracle:
+        """Return the oracle `name`; skip the test, or fail it under verify, where it is missing."""
+        if name not in ORACLES:
+            raise LookupError(f"no oracle {name!r} in ORACLES: {', '.join(sorted(ORACLES))}")
+        if name not in self.oracles:
+            self.oracles[name] = _find(name, ORACLES[name])
+        found = self.oracles[name]
+        if found.missing and VERIFY:
+            pytest.fail(f"oracle {name}: {found.missing}", pytrace=False)
+        if found.missing:
+            pytest.skip(f"oracle {name}: {found.missing}")
+        return found
+
+    def table(self) -> list[str]:
+        """Return the lines of the table (oracle, version, cases, spiking cases)."""
+        rows = [("oracle", "version", "cases", "spiking cases")]
+        for name, oracle in sorted(self.oracles.items()):
+            version = oracle.version or "missing"
+            rows.append((name, version, str(oracle.cases), str(oracle.spiking)))
+        left, middle, cases, spiking = (max(map(len, column)) for column in zip(*rows, strict=True))
+        return [f"{a:<{left}}  {b:<{middle}}  {c:>{cases}}  {d:>{spiking}}" for a, b, c, d in rows]
+
+
+def _find(name: str, kind: Kind) -> Oracle:
+    if kind.module:
+        return _find_module(name, kind)
+    if kind.program:
+        return _find_program(name, kind.program)
+    return Oracle(name, version=f"Python {platform.python_version()}")
+
+
+def _find_module(name: str, kind: Kind) -> Oracle:
+    package = kind.package or kind.module
+    try:
+        module = importlib.import_module(kind.module)
+    except ModuleNotFoundError as error:
+        # A package that is there and lacks one of its own dependencies is told as it is.
+        return Oracle(name, missing=f"{error.msg} (pip install {package})")
+    if kind.setup is not None:
+        kind.setup(module)
+    return Oracle(name, version=importlib.metadata.version(package), _module=module)
+
+
+def _find_program(name: str, program: str) -> Oracle:
+    path = shutil.which(program)
+    if path is None:
+        return Oracle(name, missing=f"no program {program!r} on the path")
+    output = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    first = (output.stdout or output.stderr or "unknown").splitlines()[0]
+    return Oracle(name, version=first.strip()[:60])
