@@ -147,15 +147,16 @@ class Stepper:
                 self.values[(node.name, "out")] = inputs[node.name].astype(dtype)
             else:
                 self._run(node)
-        for edge in self.graph.edges:
-            if edge.delay:
-                line = self.state[(edge.key, "line")]
-                line[:, self.time % edge.delay] = self.values[(edge.source, edge.output)]
+        # what arrived in this step, so before the lines move on
         for node in self.graph.nodes:
             if (node.name, "history") in self.state:
                 history = self.state[(node.name, "history")]
                 sent = self.graph.edges_into[node.name][0]
                 history[:, self.time % history.shape[1]] = self._read(sent)
+        for edge in self.graph.edges:
+            if edge.delay:
+                line = self.state[(edge.key, "line")]
+                line[:, self.time % edge.delay] = self.values[(edge.source, edge.output)]
         self.time += 1
         return self.values
 

@@ -1,0 +1,308 @@
+r"""Samples as people have them, brought into the one form that a run takes.
+
+Accepted: an array or tensor; a mapping of input names to arrays; the path of an ``.npz`` file
+(``x`` or the inputs' names, labels ``y``); an iterable of batches ``x`` or ``(x, y)``, such as a
+DataLoader. Arrays are batch first, (N, \*input) for a value presented at every step or
+(N, T, \*input); ``layout="TN"`` takes (T, N, \*input).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.errors import DataError, Finding, raise_findings
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Input
+from neurodeploy.ir.types import BOOL, NumType, QType, num_type_text
+
+__all__ = ["Data", "Samples", "as_samples", "load_npz", "timesteps_of"]
+
+Array = npt.NDArray[Any]
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+Data = object  # whatever as_samples takes; an alias says so in signatures
+
+
+@dataclass(frozen=True)
+class Samples:
+    r"""Checked samples.
+
+    Attributes:
+        inputs: By input node, (N, \*shape) or (N, T, \*shape), in the type of the input.
+        labels: (N,) integers, or None.
+        lengths: (N,) steps that each sample lasts; None where all last as long as the run.
+        steps: Length of the time axis; None where no input has one.
+    """
+
+    inputs: Mapping[str, Array]
+    labels: npt.NDArray[np.int64] | None
+    lengths: npt.NDArray[np.int64] | None
+    steps: int | None
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return int(next(iter(self.inputs.values())).shape[0])
+
+    def part(self, start: int, stop: int) -> dict[str, Array]:
+        """Give the inputs of the samples from ``start`` to before ``stop``."""
+        return {name: x[start:stop] for name, x in self.inputs.items()}
+
+
+def load_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read the arrays of an ``.npz`` file; nothing in it is executed.
+
+    Raises:
+        DataError: there is no such file, or it is damaged or of another kind.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"there is no file {str(path)!r}")
+    try:
+        with file.open("rb") as handle:  # numpy leaves a file open that it cannot read
+            found = np.load(handle, allow_pickle=False)
+            arrays = dict(found) if isinstance(found, np.lib.npyio.NpzFile) else None
+    except _DAMAGED as error:
+        raise DataError(f"{file.name!r} cannot be read as .npz: {error}") from error
+    if arrays is None:
+        raise DataError(f"{file.name!r} is no .npz file", hint="numpy.savez(path, x=x, y=y)")
+    return arrays
+
+
+def as_samples(
+    graph: Graph, data: Data, labels: object = None, *, layout: str = "NT", limit: int | None = None
+) -> Samples:
+    """Bring ``data`` into the form that runs of ``graph`` take.
+
+    Args:
+        graph: The graph whose inputs are fed.
+        data: Samples in any accepted form.
+        labels: (N,) class indices; those found in ``data`` are used where this is None.
+        layout: ``NT`` (batch first) or ``TN``.
+        limit: Take the first ``limit`` samples only.
+
+    Raises:
+        DataError: all that does not fit, each finding naming the input.
+    """
+    if layout not in ("NT", "TN"):
+        raise DataError(f"layout {layout!r}", hint="NT (batch first) or TN (time first)")
+    raw, found_labels, lengths = _gathered(graph, data, layout)
+    y = labels if labels is not None else found_labels
+    findings: list[Finding] = []
+    inputs: dict[str, Array] = {}
+    for node in graph.inputs:
+        if node.name not in raw:
+            findings.append(Finding("no data for this input", node=node.name))
+            continue
+        inputs[node.name] = _fitted(node, raw[node.name], layout, findings)
+    findings += [
+        Finding(
+            f"the graph has no input {name!r}", hint=f"inputs: {[n.name for n in graph.inputs]}"
+        )
+        for name in raw
+        if name not in {n.name for n in graph.inputs}
+    ]
+    raise_findings(DataError, findings)
+    ranks = {n.name: len(n.shape) + 1 for n in graph.inputs}
+    counts = {x.shape[0] for x in inputs.values()}
+    timed = {x.shape[1] for name, x in inputs.items() if x.ndim > ranks[name]}
+    if len(counts) > 1:
+        raise DataError(f"the inputs hold {sorted(counts)} samples")
+    if len(timed) > 1:
+        raise DataError(f"the inputs last {sorted(timed)} steps")
+    if counts == {0}:
+        raise DataError("there are no samples")
+    steps = timed.pop() if timed else None
+    checked = None if y is None else _labels(y, counts.pop(), steps)
+    if limit is not None:
+        inputs = {name: x[:limit] for name, x in inputs.items()}
+        checked = None if checked is None else checked[:limit]
+        lengths = None if lengths is None else lengths[:limit]
+    return Samples(inputs, checked, lengths, steps)
+
+
+def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
+    """Decide T: the argument, else the data's time axis, else the T stored at conversion, else 1.
+
+    Raises:
+        DataError: T is below 1, or longer than the data.
+    """
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
+        raise DataError(f"timesteps is {given!r}", hint="a whole number of at least 1")
+    if given is not None and samples.steps is not None and given > samples.steps:
+        raise DataError(
+            Finding(
+                f"timesteps {given} exceeds the {samples.steps} steps of the data",
+                value=given,
+                limit=samples.steps,
+            )
+        )
+    return given or samples.steps or graph.timesteps or 1
+
+
+def to_numpy(value: object) -> Array:
+    """Give an array of an array-like or a tensor, on whatever device it is."""
+    detach = getattr(value, "detach", None)
+    if callable(detach):
+        value = cast(Any, detach()).cpu().numpy()
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"the data is no regular array: {error}") from error
+
+
+def _gathered(
+    graph: Graph, data: Data, layout: str
+) -> tuple[dict[str, Array], object, npt.NDArray[np.int64] | None]:
+    """Give arrays by input, labels, and the length of each sample."""
+    first = graph.inputs[0].name
+    if isinstance(data, str | os.PathLike):
+        data = load_npz(data)
+        if "offsets" in data and "events" in data:
+            raise DataError(
+                "an event file (events, offsets) needs an input with event encoding",
+                hint="bin the events into x of shape (N, T, channels)",
+            )
+    if isinstance(data, Mapping):
+        arrays = {str(k): to_numpy(v) for k, v in data.items()}
+        y = arrays.pop("y", None)
+        if "x" in arrays and "x" not in graph and len(graph.inputs) == 1:
+            arrays[first] = arrays.pop("x")
+        return arrays, y, None
+    if isinstance(data, np.ndarray) or hasattr(data, "detach") or hasattr(data, "__array__"):
+        return {first: to_numpy(data)}, None, None
+    if isinstance(data, list | tuple) and data and not _is_batch(graph, data[0]):
+        return {first: to_numpy(data)}, None, None
+    if isinstance(data, Iterable):
+        return _from_batches(graph, cast("Iterable[object]", data), layout)
+    raise DataError(
+        f"a {type(data).__name__} holds no samples",
+        hint="an array, a mapping of input names to arrays, an .npz path, or batches (x, y)",
+    )
+
+
+def _is_batch(graph: Graph, item: object) -> bool:
+    """Tell a batch, or a pair (x, y), from a sample written as numbers or as an array."""
+    if isinstance(item, list | tuple):
+        return any(hasattr(part, "shape") for part in item)
+    return hasattr(item, "shape") and np.ndim(to_numpy(item)) > len(graph.inputs[0].shape)
+
+
+def _from_batches(
+    graph: Graph, batches: Iterable[object], layout: str
+) -> tuple[dict[str, Array], object, npt.NDArray[np.int64] | None]:
+    node = graph.inputs[0]
+    if len(graph.inputs) > 1:
+        raise DataError("batches feed one input; the graph has several", hint="pass a mapping")
+    xs: list[Array] = []
+    ys: list[Array] = []
+    for batch in batches:
+        pair = isinstance(batch, list | tuple) and len(batch) == 2
+        x = to_numpy(batch[0] if pair else batch)  # type: ignore[index]
+        if layout == "TN" and x.ndim == len(node.shape) + 2:
+            x = np.moveaxis(x, 0, 1)
+        xs.append(x)
+        if pair:
+            ys.append(np.atleast_1d(to_numpy(batch[1])))  # type: ignore[index]
+    if not xs:
+        raise DataError("the iterable gave no batch")
+    labels = np.concatenate(ys) if ys else None
+    lengths = None
+    if xs[0].ndim == len(node.shape) + 2:
+        longest = max(x.shape[1] for x in xs)
+        if any(x.shape[1] != longest for x in xs):
+            lengths = np.concatenate([np.full(x.shape[0], x.shape[1], np.int64) for x in xs])
+            xs = [_silenced(x, longest) for x in xs]
+    joined = np.concatenate(xs)
+    if layout == "TN" and joined.ndim == len(node.shape) + 2:
+        joined = np.moveaxis(joined, 0, 1)  # back: the caller moves every array once
+    return {node.name: joined}, labels, lengths
+
+
+def _silenced(x: Array, steps: int) -> Array:
+    """Pad a batch to ``steps`` with silence."""
+    pad = [(0, 0), (0, steps - x.shape[1]), *[(0, 0)] * (x.ndim - 2)]
+    return np.pad(x, pad)
+
+
+def _fitted(node: Input, x: Array, layout: str, findings: list[Finding]) -> Array:
+    rank = len(node.shape)
+    timed = x.ndim == rank + 2
+    if timed and layout == "TN":
+        x = np.moveaxis(x, 0, 1)
+    if x.ndim not in (rank + 1, rank + 2) or (rank and x.shape[-rank:] != node.shape):
+        expected = ", ".join(map(str, node.shape))
+        findings.append(
+            Finding(
+                f"data of shape {list(x.shape)} does not fit (N, {expected}) or (N, T, {expected})",
+                node=node.name,
+                hint="batch first; one array per input",
+            )
+        )
+        return x
+    return _typed(node.name, x, node.type, findings)
+
+
+def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array:
+    wanted = num_type_text(kind)
+    if x.dtype.kind not in "biuf":
+        findings.append(Finding(f"data of type {x.dtype} is no {wanted}", node=name))
+        return x
+    if x.dtype.kind == "f":
+        bad = ~np.isfinite(x)
+        if bad.any():
+            at = [int(i) for i in np.argwhere(bad)[0]]
+            findings.append(Finding(f"the data holds {x[tuple(at)]} at {at}", node=name))
+            return x
+    if kind == BOOL:
+        if x.dtype.kind != "b" and not ((x == 0) | (x == 1)).all():
+            findings.append(Finding("a spike input takes 0 and 1 only", node=name))
+        return x.astype(np.bool_)
+    if isinstance(kind, QType):
+        whole = x.dtype.kind in "iu" or bool((x == np.rint(x)).all())
+        if not whole or (x.size and (x.min() < kind.lo or x.max() > kind.hi)):
+            findings.append(Finding(f"the data does not lie in {wanted}", node=name))
+        return x.astype(np.int64)
+    with np.errstate(over="ignore"):
+        cast_ = x.astype(kind.dtype)
+    if not np.isfinite(cast_).all():
+        findings.append(Finding(f"the data overflows {wanted}", node=name))
+    return cast_
+
+
+def _labels(y: object, count: int, steps: int | None) -> npt.NDArray[np.int64]:
+    labels = to_numpy(y)
+    if labels.ndim != 1 or labels.shape[0] != count:
+        if steps is not None and labels.ndim == 1 and labels.shape[0] == steps:
+            raise DataError(
+                f"{labels.shape[0]} labels fit the second axis of the data, not the first "
+                f"({count}): the data is time-first",
+                hint='layout="TN" (--layout TN)',
+            )
+        raise DataError(f"labels of shape {list(labels.shape)} for {count} samples")
+    if labels.dtype.kind not in "iu" and not (
+        labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+    ):
+        raise DataError(f"labels of type {labels.dtype}", hint="class indices from 0 on")
+    if labels.size and int(labels.min()) < 0:
+        raise DataError(f"label {int(labels.min())}", hint="class indices from 0 on")
+    return labels.astype(np.int64)
