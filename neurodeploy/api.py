@@ -1,0 +1,278 @@
+"""The functions of the chain, as people call them; each step is a pure function of its input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurodeploy.artifact import Artifact, open_artifact
+from neurodeploy.comparison import Comparison
+from neurodeploy.comparison import compare as compare_sides
+from neurodeploy.compiling import compile_graph
+from neurodeploy.data import Data, as_samples, timesteps_of
+from neurodeploy.execute import Progress, execute
+from neurodeploy.ir.file import save_graph
+from neurodeploy.ir.graph import Graph
+from neurodeploy.recording import Recording
+from neurodeploy.runners import make_runner
+from neurodeploy.targets.base import OptionValue
+
+if TYPE_CHECKING:
+    from neurodeploy.profile import Bill
+
+__all__ = [
+    "compare",
+    "compile",
+    "convert",
+    "load",
+    "open",
+    "profile",
+    "resolve",
+    "run",
+    "save",
+]
+
+Path_ = str | os.PathLike[str]
+
+
+def load(
+    model: object,
+    *,
+    example: object = None,
+    time_axis: int | None = None,
+    steps: int | None = None,
+    layout: str = "NT",
+    dt: str | float | Fraction | None = None,
+    output: str | int | None = None,
+    weights: str | None = None,
+    convention: str | None = None,
+) -> Graph:
+    """Read a trained model into a graph, and prove that the graph computes the same.
+
+    Args:
+        model: A torch module; the path of an ``.onnx`` or ``.nd`` file; ``package.module:callable``
+            or ``file.py:callable`` that returns a torch module (this runs that code); or a graph.
+        example: Samples, batch first; needed for torch modules.
+        time_axis: Axis of time where ``forward`` takes the sequence.
+        steps: Steps where ``forward`` takes one static input and loops by itself.
+        layout: ``NT`` or ``TN``, the layout of ``example``.
+        dt: Duration of a step, such as ``"1ms"``.
+        output: Which of several outputs to keep, by name or position.
+        weights: File of weights, with ``:KEY`` for a nested state dict.
+        convention: Reading of an ambiguous format; none of the formats read today has one.
+
+    Raises:
+        ConversionError: everything that cannot be read, all at once.
+        FileFormatError: the file is damaged or of another kind.
+        UsageError: the model cannot be found, or an argument does not go with it.
+    """
+    from neurodeploy.converters import read_model
+
+    return read_model(
+        model,
+        example=example,
+        time_axis=time_axis,
+        steps=steps,
+        layout=layout,
+        dt=dt,
+        output=output,
+        weights=weights,
+        convention=convention,
+    )
+
+
+def convert(
+    graph: Graph,
+    *,
+    data: Data = None,
+    timesteps: int | None = None,
+    method: str = "auto",
+    layout: str = "NT",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Graph:
+    """Turn an ANN into an SNN where an activation does not spike.
+
+    A graph that spikes already passes unchanged, and its ``changes`` say so.
+
+    Args:
+        graph: The graph.
+        data: Calibration samples; needed where something is converted.
+        timesteps: T that the thresholds are chosen for, stored in the graph; default 16.
+        method: ``auto``, ``none`` (keep the ANN), or the name of a method.
+        layout: ``NT`` or ``TN``.
+        seed: Seed of the choice of held-out samples.
+        progress: Called with (done, in all).
+
+    Raises:
+        ConversionError: all activations that cannot spike, or calibration data is missing.
+    """
+    from neurodeploy.converters.ann_to_snn import ann_to_snn
+
+    samples = None if data is None else as_samples(graph, data, layout=layout)
+    return ann_to_snn(
+        graph, samples, timesteps=timesteps, method=method, seed=seed, progress=progress
+    )
+
+
+def save(graph: Graph, path: Path_) -> None:
+    """Write a graph to an ``.nd`` file; the same graph and history give the same bytes."""
+    save_graph(graph, Path(path))
+
+
+def run(
+    graph: Graph,
+    x: Data,
+    y: object = None,
+    *,
+    timesteps: int | None = None,
+    record: str | tuple[str, ...] | None = None,
+    on: str | None = "reference",
+    layout: str = "NT",
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Recording:
+    """Run samples on a graph, by default on the reference.
+
+    Args:
+        graph: The graph.
+        x: Samples (`neurodeploy.data`).
+        y: Labels, (N,).
+        timesteps: T; by default that of the data, else the one stored at conversion, else 1.
+        record: None, ``all``, ``states``, or names of nodes.
+        on: ``reference`` or ``engine``.
+        layout: ``NT`` or ``TN``.
+        seed: Seed of the random bits.
+        threads: Threads of the engine.
+        progress: Called with (samples done, samples in all).
+    """
+    samples = as_samples(graph, x, y, layout=layout)
+    steps = timesteps_of(graph, samples, timesteps)
+    name, runner = make_runner(graph, on, threads=threads)
+    return execute(
+        graph, runner, samples, steps, record=record, seed=seed, runner=name, progress=progress
+    )
+
+
+def compile(
+    graph: Graph,
+    target: str,
+    out: Path_,
+    options: Mapping[str, OptionValue] | None = None,
+) -> Artifact:
+    """Compile a graph for a target into a folder (`neurodeploy.compiling.compile_graph`)."""
+    return compile_graph(graph, target, out, options)
+
+
+def open(path: Path_) -> Artifact:
+    """Open a compiled folder after checking every file (`neurodeploy.artifact`)."""
+    return open_artifact(path)
+
+
+def profile(
+    what: Graph | Artifact,
+    x: Data,
+    y: object = None,
+    *,
+    target: str | None = None,
+    timesteps: int | None = None,
+    layout: str = "NT",
+    seed: int = 0,
+    require_measured: bool = False,
+    progress: Progress | None = None,
+) -> Bill:
+    """Count what a network does on samples, and what that costs.
+
+    Args:
+        what: A graph or an artifact.
+        x: Samples.
+        y: Labels, (N,).
+        target: Target whose cost model is used; by default the artifact's, or ``cpu``.
+        timesteps: T; by default that of the data, else the one stored at conversion.
+        layout: ``NT`` or ``TN``.
+        seed: Seed of the random bits.
+        require_measured: Refuse where the energy cannot be measured.
+        progress: Called with (samples done, samples in all).
+
+    Raises:
+        UnavailableTargetError: a measured energy is required and there is no sensor.
+    """
+    from neurodeploy.profile import profile_graph
+    from neurodeploy.targets.registry import resolve_target
+
+    if isinstance(what, Artifact):
+        graph, (_, runner) = what.graph, what.runner()
+        target = target or what.capabilities.name
+    else:
+        graph, (_, runner) = what, make_runner(what, None)
+        target = target or "cpu"
+    back_end, capabilities = resolve_target(target)
+    samples = as_samples(graph, x, y, layout=layout)
+    return profile_graph(
+        graph,
+        runner,
+        samples.inputs,
+        timesteps_of(graph, samples, timesteps),
+        labels=samples.labels,
+        target=target,
+        costs=back_end.costs(capabilities),
+        seed=seed,
+        require_measured=require_measured,
+        progress=progress,
+    )
+
+
+def compare(
+    a: object,
+    b: object,
+    x: Data,
+    *,
+    timesteps: int | None = None,
+    on_a: str | None = None,
+    on_b: str | None = None,
+    layout: str = "NT",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare two forms of a network on the same samples (`neurodeploy.comparison`).
+
+    Args:
+        a: A graph, artifact, torch module, or the path of a model or artifact.
+        b: The other one.
+        x: Samples.
+        timesteps: T; by default that of the data, else the one stored in ``a``.
+        on_a: Runner of an artifact on the left.
+        on_b: Runner of an artifact on the right.
+        layout: ``NT`` or ``TN``.
+        seed: Seed of the random bits.
+        progress: Called with (samples done, samples in all).
+    """
+    left, right = resolve(a, x), resolve(b, x)
+    return compare_sides(
+        left,
+        right,
+        x,
+        timesteps=timesteps,
+        on_a=on_a,
+        on_b=on_b,
+        layout=layout,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def resolve(what: object, example: Data = None) -> Graph | Artifact:
+    """Give the graph or artifact that a value or a path stands for.
+
+    Raises:
+        UsageError: the path leads nowhere.
+    """
+    if isinstance(what, Graph | Artifact):
+        return what
+    if isinstance(what, str | os.PathLike) and Path(what).is_dir():
+        return open_artifact(what)
+    return load(what, example=example)

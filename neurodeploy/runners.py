@@ -1,0 +1,70 @@
+"""Runners by name: the engine, the reference, and what a target offers beside them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from neurodeploy.errors import MissingDependencyError, UnavailableTargetError, UsageError
+from neurodeploy.ir.graph import Graph
+from neurodeploy.reference import simulate
+from neurodeploy.targets.base import OptionValue, Run, Target
+
+__all__ = ["make_runner", "runner_names"]
+
+log = logging.getLogger("neurodeploy")
+
+
+def runner_names(target: Target | None) -> tuple[str, ...]:
+    """Give the runners that a target has; without a target, those that every graph has."""
+    return ("engine", "reference", *(target.runners() if target else ()))
+
+
+def make_runner(
+    graph: Graph,
+    name: str | None,
+    *,
+    target: Target | None = None,
+    path: Path | None = None,
+    options: Mapping[str, OptionValue] | None = None,
+    threads: int = 1,
+) -> tuple[str, Run]:
+    """Give the runner ``name`` for ``graph``, and the name of the one that was taken.
+
+    Without a name, the engine runs; where no compiler is found, the reference runs instead, with
+    a notice in the log. A runner that is named is never replaced.
+
+    Raises:
+        UsageError: there is no such runner.
+        MissingDependencyError: the engine was named and no compiler is there.
+    """
+    if name not in (None, *runner_names(target)):
+        raise UsageError(
+            f"there is no runner {name!r}", hint=f"runners: {', '.join(runner_names(target))}"
+        )
+    if name == "reference":
+        return "reference", partial(simulate, graph)
+    if target is not None and name in target.runners():
+        return str(name), target.runners()[str(name)](graph, path, options or {})
+    try:
+        return "engine", _engine(graph, threads)
+    except (MissingDependencyError, UnavailableTargetError) as error:
+        if name == "engine":
+            raise
+        log.warning(
+            "no C compiler was found, so the reference simulator runs: the same results, slowly. "
+            "%s",
+            error,
+        )
+        return "reference", partial(simulate, graph)
+
+
+def _engine(graph: Graph, threads: int) -> Run:
+    from neurodeploy.engine import build
+
+    run: Any = build(graph).run
+    bound: Run = partial(run, threads=threads)
+    return bound
