@@ -1,0 +1,154 @@
+"""The verbs that measure something: run, profile, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurodeploy.artifact import Artifact
+from neurodeploy.cli.arguments import (
+    Input,
+    Layout,
+    Options,
+    PathArgument,
+    Seed,
+    Timesteps,
+    key_values,
+    load_path,
+)
+from neurodeploy.cli.session import Session, verb
+from neurodeploy.errors import UsageError
+
+__all__ = ["compare", "profile", "run"]
+
+
+@verb("run")
+def run(
+    session: Session,
+    path: PathArgument,
+    input_: Input,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Recording, .npz.")] = None,
+    on: Annotated[str | None, typer.Option("--on", help="Runner: engine, reference, ...")] = None,
+    option: Options = None,
+    timesteps: Timesteps = None,
+    record: Annotated[str | None, typer.Option(help="A node, all, or states.")] = None,
+    layout: Layout = "NT",
+    seed: Seed = 0,
+    threads: Annotated[int, typer.Option(help="Threads of the engine.")] = 1,
+) -> None:
+    """Run samples and print accuracy and spikes."""
+    from neurodeploy import api
+
+    what = load_path(path, input_)
+    with session.progress("running") as progress:
+        if isinstance(what, Artifact):
+            recording = what.run(
+                input_,
+                timesteps=timesteps,
+                record=record,
+                on=on,
+                options=key_values(option),
+                layout=layout,
+                seed=seed,
+                threads=threads,
+                progress=progress,
+            )
+        else:
+            if option:
+                raise UsageError("--option is for the runner of a compiled folder")
+            recording = api.run(
+                what,
+                input_,
+                timesteps=timesteps,
+                record=record,
+                on=on,
+                layout=layout,
+                seed=seed,
+                threads=threads,
+                progress=progress,
+            )
+    if out is not None:
+        recording.save(out)
+    document = recording.to_json()
+    samples = int(recording.steps.shape[0])
+    lines = [
+        f"{samples} samples, {document['timesteps']} timesteps, "
+        f"{recording.seconds:.3f} s on {recording.runner}"
+    ]
+    if recording.accuracy is not None:
+        lines.append(f"accuracy {100 * recording.accuracy:.2f} %")
+    for node, counts in recording.counts.items():
+        lines.append(f"  {node}: {int(counts.sum())} spikes, {counts.mean():.1f} per sample")
+    session.finish(document, "\n".join(lines))
+
+
+@verb("profile")
+def profile(
+    session: Session,
+    path: PathArgument,
+    input_: Input,
+    targets: Annotated[str | None, typer.Option(help="Targets to bill for, A,B,...")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    timesteps: Timesteps = None,
+    layout: Layout = "NT",
+    seed: Seed = 0,
+    require_measured: Annotated[
+        bool, typer.Option("--require-measured", help="Refuse modelled energy.")
+    ] = False,
+) -> None:
+    """Count spikes and operations, and give the energy with its interval and source."""
+    from neurodeploy import api
+
+    what = load_path(path, input_)
+    names = targets.split(",") if targets else [None]
+    bills = []
+    for name in names:
+        with session.progress(f"profiling {name or ''}".strip()) as progress:
+            bills.append(
+                api.profile(
+                    what,
+                    input_,
+                    target=name,
+                    timesteps=timesteps,
+                    layout=layout,
+                    seed=seed,
+                    require_measured=require_measured,
+                    progress=progress,
+                )
+            )
+    if report is not None:
+        bills[0].to_html(report)
+    document = dict(bills[0].to_json())
+    if len(bills) > 1:
+        document["targets"] = {str(b.to_json()["target"]): b.to_json() for b in bills}
+    document["graph"] = what.graph.digest if isinstance(what, Artifact) else what.digest
+    session.finish(document | {"seed": seed}, "\n\n".join(b.table() for b in bills))
+
+
+@verb("compare")
+def compare(
+    session: Session,
+    a: Annotated[str, typer.Argument(metavar="A", help="Model, .nd, compiled folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Model, .nd, compiled folder.")],
+    input_: Input,
+    expect: Annotated[
+        str, typer.Option(help="exact, near, or 'predictions>=0.99'; decides the exit code.")
+    ] = "near",
+    timesteps: Timesteps = None,
+    layout: Layout = "NT",
+    seed: Seed = 0,
+) -> None:
+    """Compare two forms of a network, spike by spike and state by state."""
+    from neurodeploy import api
+
+    left, right = load_path(a, input_), load_path(b, input_)
+    with session.progress("comparing") as progress:
+        found = api.compare(
+            left, right, input_, timesteps=timesteps, layout=layout, seed=seed, progress=progress
+        )
+    met = found.meets(expect)
+    graph = left.graph if isinstance(left, Artifact) else left
+    document = {"graph": graph.digest, "seed": seed, "expected": expect, **found.to_json()}
+    session.finish(document, str(found), exit_code=0 if met else 1)

@@ -1,0 +1,82 @@
+"""What ``doctor`` looks at: packages, compiler, sensors, and how to get what is missing."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["Check", "checks"]
+
+# package, what it is needed for, how to install it
+_PACKAGES = (
+    ("numpy", "everything", "pip install neurodeploy"),
+    ("safetensors", "reading and writing .nd files", "pip install neurodeploy"),
+    ("torch", "PyTorch models, to_torch", "pip install 'neurodeploy[torch]'"),
+    ("onnx", "ONNX models", "pip install 'neurodeploy[onnx]'"),
+    ("snntorch", "checks against snnTorch", "pip install 'neurodeploy[snntorch]'"),
+    ("spikingjelly", "checks against SpikingJelly", "pip install 'neurodeploy[spikingjelly]'"),
+    ("pandas", "bills as data frames", "pip install 'neurodeploy[report]'"),
+)
+
+# lava-nc 0.10.0 declares Python < 3.11 and one of its modules fails at import on 3.11
+_LAVA = (
+    "in an environment of its own with Python 3.10: pip install lava-nc==0.10.0; on 3.11: "
+    "pip install --ignore-requires-python --no-deps lava-nc==0.10.0, then numpy==1.26.4 "
+    "'scipy<2' networkx==2.8.7 asteval==0.9.33, and import it under unsafe_hash dataclasses"
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is there or not.
+
+    Attributes:
+        name: What was looked for.
+        ok: Whether it is there.
+        version: Its version; None where it is not there.
+        needed_for: What it is for.
+        fix: How to get it.
+    """
+
+    name: str
+    ok: bool
+    version: str | None
+    needed_for: str
+    fix: str
+
+    def to_json(self) -> dict[str, object]:
+        """Give the keys of the JSON contract."""
+        return asdict(self)
+
+
+def checks() -> list[Check]:
+    """Look at everything; nothing is imported that need not be."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    found = [Check("python", sys.version_info >= (3, 11), python, "everything", "Python 3.11")]
+    for name, needed_for, fix in _PACKAGES:
+        found.append(_package(name, needed_for, fix))
+    found.append(_compiler())
+    found.append(_package("lava-nc", "comparison with Loihi's models", _LAVA))
+    return found
+
+
+def _package(name: str, needed_for: str, fix: str) -> Check:
+    try:
+        there: str | None = version(name)
+    except PackageNotFoundError:
+        there = None
+    return Check(name, there is not None, there, needed_for, fix)
+
+
+def _compiler() -> Check:
+    from neurodeploy.engine import find_compiler
+
+    compiler = find_compiler()
+    return Check(
+        "C compiler",
+        compiler is not None,
+        None if compiler is None else f"{compiler.kind} {compiler.version}",
+        "the engine (without one the reference runs)",
+        "pip install 'neurodeploy[toolchain]', or gcc or clang of the system",
+    )

@@ -1,0 +1,190 @@
+"""What all verbs share: one document on stdout, everything else on stderr, exit codes.
+
+A verb is a function whose first argument is the `Session`. `verb` adds the options that every
+verb takes, turns errors into findings and exit codes, and prints the result.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neurodeploy import __version__
+from neurodeploy.errors import Finding, InternalError, NeurodeployError
+from neurodeploy.execute import Progress
+
+__all__ = ["Session", "verb"]
+
+log = logging.getLogger("neurodeploy")
+
+
+class Session:
+    """Where a verb reports to.
+
+    Args:
+        name: Name of the verb.
+        as_json: Print one JSON document on stdout.
+        quiet: Print no progress and no notices.
+    """
+
+    def __init__(self, name: str, *, as_json: bool, quiet: bool) -> None:
+        self.name, self.as_json, self.quiet = name, as_json, quiet
+        self.document: dict[str, object] = {}
+        self.text = ""
+        self.exit_code = 0
+
+    def finish(self, document: dict[str, object], text: str, *, exit_code: int = 0) -> None:
+        """Set what the verb gives: the document for ``--json``, the text for people."""
+        self.document, self.text, self.exit_code = document, text, exit_code
+
+    def say(self, text: str) -> None:
+        """Print a message on stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr)  # noqa: T201
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Progress]:
+        """Give a callback that draws a progress bar on stderr."""
+        if self.quiet:
+            yield lambda done, total: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        console = Console(stderr=True)
+        with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as b:
+            task = b.add_task(label, total=None)
+
+            def advance(done: int, total: int) -> None:
+                b.update(task, completed=done, total=total)
+
+            yield advance
+
+
+class _Handler(logging.Handler):
+    """Shows the library's log on stderr, as notices."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = {"WARNING": "notice", "INFO": "note"}.get(record.levelname, record.levelname.lower())
+        print(f"{kind}: {record.getMessage()}", file=sys.stderr)  # noqa: T201
+
+
+def _document(name: str) -> dict[str, object]:
+    return {
+        "schema": f"neurodeploy.{name}/1",
+        "version": __version__,
+        "graph": None,
+        "seed": 0,
+        "findings": [],
+    }
+
+
+def fail(name: str, error: NeurodeployError, *, as_json: bool) -> int:
+    """Report an error and give its exit code."""
+    if as_json:
+        document = _document(name) | {
+            "error": type(error).__name__,
+            "findings": [f.to_json() for f in error.findings],
+        }
+        print(json.dumps(document, indent=1))  # noqa: T201
+    else:
+        print(f"{type(error).__name__}:", file=sys.stderr)  # noqa: T201
+        for finding in error.findings:
+            print(f"  {finding}", file=sys.stderr)  # noqa: T201
+    return error.exit_code
+
+
+def _internal(error: Exception, arguments: list[str]) -> InternalError:
+    """Write a report of an unexpected error and give the error to show."""
+    folder = Path(tempfile.mkdtemp(prefix="neurodeploy-report-"))
+    report = folder / "report.txt"
+    text = "".join(traceback.format_exception(error))
+    report.write_text(f"neurodeploy {__version__}\nPython {sys.version}\n{arguments}\n\n{text}")
+    return InternalError(
+        Finding(
+            f"{type(error).__name__}: {error}",
+            hint=f"this is a bug of neurodeploy; please send {report}",
+        )
+    )
+
+
+def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a verb: it then takes ``--json``, ``-q``, ``-v`` and ``--debug``."""
+    shared = {
+        "as_json": Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")],
+        "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no notices.")],
+        "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="More notices.")],
+        "debug": Annotated[bool, typer.Option("--debug", help="Show tracebacks.")],
+    }
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        own = list(signature.parameters.values())[1:]
+        extra = [
+            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=a)
+            for n, a in shared.items()
+        ]
+
+        @wraps(function)
+        def run(**given: Any) -> None:
+            flags = {n: bool(given.pop(n)) for n in shared}
+            session = Session(name, as_json=flags["as_json"], quiet=flags["quiet"])
+            handler = _Handler()
+            level = logging.ERROR if flags["quiet"] else logging.WARNING
+            log.setLevel(logging.INFO if flags["verbose"] else level)
+            log.addHandler(handler)
+            try:
+                function(session, **given)
+            except NeurodeployError as error:
+                if flags["debug"]:
+                    traceback.print_exc()
+                raise typer.Exit(fail(name, error, as_json=session.as_json)) from error
+            except (typer.Exit, typer.Abort, KeyboardInterrupt):
+                raise
+            except Exception as error:
+                if flags["debug"]:
+                    raise
+                shown = _internal(error, sys.argv)
+                raise typer.Exit(fail(name, shown, as_json=session.as_json)) from error
+            finally:
+                log.removeHandler(handler)
+            _print(session)
+            if session.exit_code:
+                raise typer.Exit(session.exit_code)
+
+        keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        run.__signature__ = signature.replace(parameters=[*keyword, *extra])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in [*keyword, *extra]} | {"return": None}
+        return run
+
+    return decorate
+
+
+def _print(session: Session) -> None:
+    try:
+        if session.as_json:
+            print(json.dumps(_document(session.name) | session.document, indent=1))  # noqa: T201
+        elif session.text:
+            print(session.text)  # noqa: T201
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

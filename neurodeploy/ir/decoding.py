@@ -1,0 +1,27 @@
+"""Changes how the outputs of a graph are decoded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast, get_args
+
+from neurodeploy.errors import UsageError
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Decode, Node, Output
+
+__all__ = ["with_decoding"]
+
+
+def with_decoding(graph: Graph, decode: str) -> Graph:
+    """Give the graph with every output decoded by ``decode``.
+
+    Raises:
+        UsageError: there is no such decoding.
+    """
+    if decode not in get_args(Decode):
+        raise UsageError(f"decoding {decode!r}", hint=", ".join(get_args(Decode)))
+
+    def changed(node: Node) -> Node:
+        return replace(node, decode=cast(Decode, decode)) if isinstance(node, Output) else node
+
+    return graph.map_nodes(changed)

@@ -1,0 +1,153 @@
+"""Recipes: the whole chain as a TOML file, one table per verb, keys as the long options."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from neurodeploy.errors import Finding, UsageError, raise_findings
+from neurodeploy.targets.base import OptionValue
+
+__all__ = ["DEFAULTS", "Recipe", "read_recipe", "recipe_text", "with_settings"]
+
+Recipe = dict[str, dict[str, OptionValue]]
+
+# every key that a recipe may hold; an empty text stands for "not given"
+DEFAULTS: Recipe = {
+    "convert": {
+        "model": "",
+        "weights": "",
+        "example": "",
+        "dt": "",
+        "output": "",
+        "decode": "",
+        "calibrate": "",
+        "timesteps": 16,
+        "method": "auto",
+        "layout": "NT",
+        "seed": 0,
+    },
+    "compile": {"target": ""},
+    "run": {"input": ""},
+    "compare": {"expect": "exact"},
+}
+_PATHS = (("convert", "model"), ("convert", "calibrate"), ("convert", "example"), ("run", "input"))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; relative paths in it are relative to its folder.
+
+    Raises:
+        UsageError: it is missing, no TOML, or holds unknown tables or keys, all at once.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{str(path)!r} cannot be read as a recipe: {error}") from error
+    recipe = _checked(found, str(path))
+    for verb, key in _PATHS:
+        value = str(recipe[verb][key])
+        if value:
+            recipe[verb][key] = _moved(value, path.parent, outward=False)
+    return recipe
+
+
+def _checked(found: Mapping[str, object], where: str) -> Recipe:
+    findings: list[Finding] = []
+    recipe: Recipe = {verb: dict(keys) for verb, keys in DEFAULTS.items()}
+    recipe["option"] = {}
+    for verb, table in found.items():
+        if verb in ("layer", "type"):
+            findings.append(
+                Finding(
+                    f"[{verb}] settings, but no verb of this version takes settings per layer",
+                    node=where,
+                )
+            )
+        elif verb not in recipe or not isinstance(table, dict):
+            findings.append(
+                Finding(f"unknown table [{verb}]", node=where, hint=f"known: {list(recipe)}")
+            )
+        else:
+            for key, value in table.items():
+                findings += _key_findings(verb, key, value, where)
+                recipe[verb][key] = value
+    raise_findings(UsageError, findings)
+    return recipe
+
+
+def _key_findings(verb: str, key: str, value: object, where: str) -> list[Finding]:
+    if not isinstance(value, str | int | float | bool):
+        return [Finding(f"{verb}.{key} is no single value", node=where)]
+    if verb == "option":
+        return []
+    if key not in DEFAULTS[verb]:
+        known = ", ".join(DEFAULTS[verb])
+        return [Finding(f"unknown key {verb}.{key}", node=where, hint=f"known: {known}")]
+    wanted = type(DEFAULTS[verb][key])
+    if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
+        return [Finding(f"{verb}.{key} = {value!r} is no {wanted.__name__}", node=where)]
+    return []
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, OptionValue]) -> Recipe:
+    """Override ``verb.key`` settings, as ``--set`` gives them.
+
+    Raises:
+        UsageError: all unknown keys and unusable values at once.
+    """
+    tables: dict[str, dict[str, object]] = {verb: dict(keys) for verb, keys in recipe.items()}
+    findings: list[Finding] = []
+    for path, value in settings.items():
+        verb, dot, key = path.partition(".")
+        if not dot or verb not in tables:
+            findings.append(Finding(f"setting {path!r}", hint=f"VERB.KEY, VERB of {list(tables)}"))
+            continue
+        default = DEFAULTS.get(verb, {}).get(key)
+        if isinstance(default, int) and isinstance(value, str) and value.lstrip("-").isdecimal():
+            value = int(value)
+        tables[verb][key] = value
+    raise_findings(UsageError, findings)
+    return _checked(tables, "--set")
+
+
+def recipe_text(recipe: Recipe, folder: Path) -> str:
+    """Write a complete recipe; paths become relative to ``folder``."""
+    lines: list[str] = []
+    for verb, table in recipe.items():
+        if not table:
+            continue
+        lines.append(f"[{verb}]")
+        for key, value in table.items():
+            shown = value
+            if (verb, key) in _PATHS and value:
+                shown = _moved(str(value), folder, outward=True)
+            lines.append(f"{_key(key)} = {_toml(shown)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _key(key: str) -> str:
+    plain = key.replace("-", "").replace("_", "")
+    return key if plain.isascii() and plain.isalnum() else _toml(key)
+
+
+def _toml(value: OptionValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # a JSON string is a TOML basic string once DEL is escaped
+    return json.dumps(value).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)
+
+
+def _moved(value: str, folder: Path, *, outward: bool) -> str:
+    """Turn a path around at ``folder``; ``module:callable`` stays as it is."""
+    file, colon, rest = value.partition(":")
+    if colon and not file.endswith(".py"):
+        return value
+    path = Path(file)
+    if outward:
+        return os.path.relpath(path, folder).replace(os.sep, "/") + colon + rest
+    return str(path if path.is_absolute() else folder / path) + colon + rest
