@@ -14,8 +14,9 @@ def output_kind(program: Program, name: str) -> Literal["spike", "graded", "sign
     """Give the kind of an output.
 
     ``spike``: a bool. ``graded``: nested ``where`` on conditions that end in 0, with payloads
-    that are not known to be negative, and that depends on a `fire`. ``signed``: the same with a
-    payload that is a negative constant or a negation. ``value``: any other number.
+    that are not known to be negative, and that depends on a `fire` or on a spike that arrives.
+    ``signed``: the same with a payload that is a negative constant or a negation. ``value``: any
+    other number.
     """
     index = dict(program.outputs)[name]
     root = program.instrs[index]
@@ -39,7 +40,7 @@ def _events(program: Program, index: int, payloads: list[Instr]) -> bool:
 
 
 def _fires(program: Program, index: int) -> bool:
-    """Say whether the conditions of the wheres at the root depend on a fire."""
+    """Say whether the conditions of the wheres at the root depend on a fire or a spike input."""
     stack, seen = [index], set()
     while stack:
         at = stack.pop()
@@ -47,7 +48,7 @@ def _fires(program: Program, index: int) -> bool:
             continue
         seen.add(at)
         instr = program.instrs[at]
-        if instr.op == "fire":
+        if instr.op == "fire" or (instr.op == "input" and isinstance(instr.type, Bool)):
             return True
         if instr.op == "where" or instr.op in ("and", "or", "not", "stop_gradient"):
             stack.extend(instr.args)

@@ -230,7 +230,7 @@ def _replay(data: object) -> Program:
             index.append(builder.emit(str(op), mapped, **{str(k): v for k, v in attrs.items()}))
         outputs = {str(n): index[int(i)] for n, i in data["outputs"]}
         updates = {str(n): index[int(i)] for n, i in data["updates"]}
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, SemanticsError):
             raise
         raise SemanticsError(f"damaged program: {error}") from error

@@ -186,8 +186,8 @@ def _declare(types: tuple[Type, ...], attrs: Attrs) -> Type:
 def _divide(op: str) -> Rule:
     def rule(types: tuple[Type, ...], attrs: Attrs) -> Type:
         x, by = _one_int(op, types), _int_attr(op, attrs, "by")
-        if by < 1:
-            raise SemanticsError(f"{op} by {by}: a positive constant is needed")
+        if not 1 <= by <= 2**62:
+            raise SemanticsError(f"{op} by {by}: a constant from 1 to 2**62 is needed")
         return Int(x.lo // by, x.hi // by) if op == "floor_div" else Int(0, by - 1)
 
     return rule

@@ -10,7 +10,7 @@ outputs, followed by ``State(...)`` if it has states:
     ...     return v, State(v=v)
     >>> cell = CellDefinition("my_integrator", integrator, params={"gain": 1.0}, states={"v": 0.0})
     >>> [i.op for i in trace(cell, inputs={"x": F32}).program.instrs]
-    ['input', 'param', 'state', 'mul', 'add']
+    ['input', 'state', 'param', 'mul', 'add']
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 from neurodeploy.errors import Finding, SemanticsError
@@ -57,15 +58,15 @@ class CellDefinition:
     states: Mapping[str, float | int] = field(default_factory=dict)
     state_types: Mapping[str, Type] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs, in order."""
         kinds = inspect.signature(self.function).parameters.values()
         positional = [p.name for p in kinds if p.kind == p.POSITIONAL_OR_KEYWORD]
         return tuple(positional[2:])
 
-    @property
-    def options(self) -> dict[str, Option]:
+    @cached_property
+    def options(self) -> Mapping[str, Option]:
         """Keyword-only arguments of the function, with their defaults."""
         kinds = inspect.signature(self.function).parameters.values()
         return {p.name: cast(Option, p.default) for p in kinds if p.kind == p.KEYWORD_ONLY}
@@ -211,8 +212,9 @@ def _known(definition: CellDefinition) -> str:
 
 def _results(definition: CellDefinition, result: object) -> tuple[dict[str, Sym], dict[str, Sym]]:
     parts = result if isinstance(result, tuple) else (result,)
-    state = parts[-1] if isinstance(parts[-1], State) else State()
-    values = parts[:-1] if isinstance(parts[-1], State) else parts
+    last = parts[-1] if parts else None
+    state = last if isinstance(last, State) else State()
+    values = parts[:-1] if isinstance(last, State) else parts
     if len(values) == 1 and isinstance(values[0], Mapping):
         outputs = dict(values[0])
     elif len(values) == 1:

@@ -1,0 +1,250 @@
+"""The firing cells: IF, LIF, current-based LIF, and LIF with an adaptive threshold.
+
+Their firing options are those of `neurodeploy.semantics.cells.firing`, the options of the
+membrane those of `neurodeploy.semantics.cells.membrane`; all times are in steps.
+"""
+
+from __future__ import annotations
+
+from neurodeploy.errors import Finding, SemanticsError, raise_findings
+from neurodeploy.semantics.cells.firing import (
+    FIRING_PARAMS,
+    FIRING_STATE_TYPES,
+    FIRING_STATES,
+    Event,
+    Firing,
+)
+from neurodeploy.semantics.cells.leaves import Leaves
+from neurodeploy.semantics.cells.membrane import MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.language import Sym, where
+from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.types import BOOL
+
+__all__ = ["adaptive_lif", "cuba_lif", "integrate_and_fire", "lif", "synapse"]
+
+
+@cell("if", params=FIRING_PARAMS, states=FIRING_STATES, state_types=FIRING_STATE_TYPES)
+def integrate_and_fire(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    *,
+    reset: str = "subtract",
+    timing: str = "same",
+    strict: bool = False,
+    refractory: int = 0,
+    floor: bool = False,
+    spikes: int = 1,
+    payload: str = "spike",
+    lower: bool = False,
+    detach_reset: bool = False,
+) -> tuple[Sym, State]:
+    """Integrate and fire: ``v = v + x``, then spike and reset.
+
+    Source: SpikingJelly's IFNode and TernaryIFNode; snnTorch's Leaky with beta 1.
+    """
+    firing = Firing(
+        reset=reset,
+        timing=timing,
+        strict=strict,
+        refractory=refractory,
+        floor=floor,
+        spikes=spikes,
+        payload=payload,
+        lower=lower,
+        detach_reset=detach_reset,
+    )
+    done = firing.step(p, s, lambda v: v + x, threshold=p.threshold)
+    return done.out, State(**done.states)
+
+
+@cell(
+    "lif",
+    params={**MEMBRANE_PARAMS, **FIRING_PARAMS},
+    states=FIRING_STATES,
+    state_types=FIRING_STATE_TYPES,
+)
+def lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    *,
+    decay: str = "factor",
+    decay_input: bool = False,
+    rest: bool = False,
+    reset: str = "subtract",
+    timing: str = "same",
+    strict: bool = False,
+    refractory: int = 0,
+    floor: bool = False,
+    spikes: int = 1,
+    payload: str = "spike",
+    lower: bool = False,
+    detach_reset: bool = False,
+) -> tuple[Sym, State]:
+    """Leaky integrate and fire: ``v = beta * v + x`` or another decay, then spike and reset.
+
+    Source: snnTorch's Leaky and RLeaky (``factor``), SpikingJelly's LIFNode (``tau``) and
+    ParametricLIFNode (``rate``).
+    """
+    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
+    firing = Firing(
+        reset=reset,
+        timing=timing,
+        strict=strict,
+        refractory=refractory,
+        floor=floor,
+        spikes=spikes,
+        payload=payload,
+        lower=lower,
+        detach_reset=detach_reset,
+    )
+    done = firing.step(p, s, lambda v: membrane.charge(p, v, x), threshold=p.threshold)
+    return done.out, State(**done.states)
+
+
+def synapse(p: Leaves, s: Leaves, x: Sym, *, input_gain: bool) -> Sym:
+    """Give the synaptic current ``i = alpha * i + x``, or ``... + input_gain * x``.
+
+    Raises:
+        SemanticsError: the option is no bool.
+    """
+    if not isinstance(input_gain, bool):
+        raise SemanticsError(f"input_gain is {input_gain!r}, not True or False")
+    return p.alpha * s.i + (p.input_gain * x if input_gain else x)
+
+
+@cell(
+    "cuba_lif",
+    params={"alpha": 0.8, "input_gain": 1.0, **MEMBRANE_PARAMS, **FIRING_PARAMS},
+    states={"i": 0.0, **FIRING_STATES},
+    state_types=FIRING_STATE_TYPES,
+)
+def cuba_lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    *,
+    input_gain: bool = False,
+    decay: str = "factor",
+    decay_input: bool = False,
+    rest: bool = False,
+    reset: str = "subtract",
+    timing: str = "same",
+    strict: bool = False,
+    refractory: int = 0,
+    floor: bool = False,
+    spikes: int = 1,
+    payload: str = "spike",
+    lower: bool = False,
+    detach_reset: bool = False,
+) -> tuple[Sym, State]:
+    """Current-based LIF: ``i = alpha * i + x``, then a LIF driven by the new ``i``.
+
+    The current decays and takes its input in refractory steps as well; a reset leaves it alone.
+    A membrane driven by the current of the last step is this cell behind an edge of delay 1.
+
+    Source: snnTorch's Synaptic and RSynaptic, SpikingJelly's CUBALIFNode, NIR's CubaLIF.
+    """
+    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
+    firing = Firing(
+        reset=reset,
+        timing=timing,
+        strict=strict,
+        refractory=refractory,
+        floor=floor,
+        spikes=spikes,
+        payload=payload,
+        lower=lower,
+        detach_reset=detach_reset,
+    )
+    i = synapse(p, s, x, input_gain=input_gain)
+    done = firing.step(p, s, lambda v: membrane.charge(p, v, i), threshold=p.threshold)
+    return done.out, State(i=i, **done.states)
+
+
+@cell(
+    "alif",
+    params={
+        "rho": 0.95,
+        "increment": 1.0,
+        "adaptation": 0.1,
+        **MEMBRANE_PARAMS,
+        **FIRING_PARAMS,
+    },
+    states={"a": 0.0, "fired": 0, **FIRING_STATES},
+    state_types={"fired": BOOL, **FIRING_STATE_TYPES},
+)
+def adaptive_lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    *,
+    taken: str = "adapted",
+    decay: str = "factor",
+    decay_input: bool = False,
+    rest: bool = False,
+    reset: str = "subtract",
+    timing: str = "same",
+    strict: bool = False,
+    refractory: int = 0,
+    floor: bool = False,
+    payload: str = "spike",
+    detach_reset: bool = False,
+) -> tuple[Sym, State]:
+    """LIF whose threshold rises with each spike and falls back.
+
+    ``A = threshold + adaptation * a`` with ``a`` as the last step left it; the LIF fires at
+    ``A``; then ``a = rho * a + z * increment`` with z 1 where it fired, else 0, also in
+    refractory steps.
+
+    A reset by subtraction takes ``A`` (``taken="adapted"``) or the parameter ``threshold``
+    (``"base"``), both of the step in which it happens. With ``timing`` ``next_before`` or
+    ``next_after``, the last step's spike is the state ``fired``.
+
+    Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of
+    spiking neurons" (increment 1 - rho, next_after, adapted); Bellec et al. 2020, "A solution
+    to the learning dilemma for recurrent networks of spiking neurons" (increment 1, base).
+    """
+    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
+    firing = Firing(
+        reset=reset,
+        timing=timing,
+        strict=strict,
+        refractory=refractory,
+        floor=floor,
+        payload=payload,
+        detach_reset=detach_reset,
+    )
+    _check_adaptive(firing, taken)
+    threshold = p.threshold + p.adaptation * s.a
+    due = None
+    if timing != "same":
+        due = Event(s.fired).detached() if detach_reset else Event(s.fired)
+    done = firing.step(
+        p,
+        s,
+        lambda v: membrane.charge(p, v, x),
+        threshold=threshold,
+        amount=threshold if taken == "adapted" else p.threshold,
+        due=due,
+    )
+    spike = done.event.up
+    a = p.rho * s.a + where(spike, p.increment, 0)
+    fired = {} if due is None else {"fired": spike}
+    return done.out, State(a=a, **fired, **done.states)
+
+
+def _check_adaptive(firing: Firing, taken: str) -> None:
+    found = []
+    if taken not in ("adapted", "base"):
+        found.append(Finding(f"taken {taken!r} is unknown", hint="adapted or base"))
+    if taken == "base" and firing.reset != "subtract":
+        found.append(Finding("taken='base' needs reset='subtract'"))
+    if firing.signed:
+        found.append(
+            Finding("an adaptive threshold has no negative spikes", hint="spike or graded")
+        )
+    if firing.timing.startswith("corrected"):
+        found.append(Finding("an adaptive threshold cannot have a corrected reset"))
+    raise_findings(SemanticsError, found)
