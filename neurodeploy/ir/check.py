@@ -120,13 +120,21 @@ def _edge_findings(
 
 def check_meaning(graph: Graph) -> list[Finding]:
     """Infer every signal; check what arrives before the first value, dt and T."""
-    from neurodeploy.ir.infer import infer_signals  # infer needs the ops' rules
+    from neurodeploy.ir.infer import infer_signals
+    from neurodeploy.ir.state import graph_state
 
     signals, found = infer_signals(graph)
     for edge in graph.edges:
         signal = signals.get((edge.source, edge.output))
         if signal is not None:
             found += _initial_findings(edge, signal, graph.tensors)
+    if not found:
+        owned = Counter((s.owner, s.name) for s in graph_state(graph))
+        found += [
+            Finding(f"two states are both called {name!r} of {owner!r}", node=owner)
+            for (owner, name), count in owned.items()
+            if count > 1
+        ]
     if graph.dt is not None and graph.dt <= 0:
         found.append(Finding(f"dt is {graph.dt} s", hint="a step lasts a positive time"))
     if graph.timesteps is not None and graph.timesteps < 1:

@@ -94,6 +94,10 @@ class Graph:
 
         raise_findings(GraphError, check_meaning(self))
 
+    def __deepcopy__(self, memo: object) -> Graph:
+        """Give the graph itself: nothing in it can change."""
+        return self
+
     def node(self, name: str) -> Node:
         """Give the node ``name``.
 

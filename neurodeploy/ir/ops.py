@@ -30,6 +30,8 @@ __all__ = [
     "Window",
 ]
 
+MAX_PORTS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Window:
@@ -170,6 +172,10 @@ class Concat:
 
     axis: int
     count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MAX_PORTS:
+            raise GraphError(f"a concatenation joins 1 to {MAX_PORTS} signals, not {self.count}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -103,7 +104,8 @@ def accumulator_type(
 def _worst_case(
     weight: npt.NDArray[Any], low: int, high: int, bias: npt.NDArray[Any] | None, axis: int
 ) -> tuple[int, int]:
-    w = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1).astype(object)
+    fan = weight.size // max(1, weight.shape[axis])
+    w = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], fan).astype(object)
     ends = np.stack([w * low, w * high])
     up = np.maximum(ends.max(axis=0), 0).sum(axis=1)
     down = np.minimum(ends.min(axis=0), 0).sum(axis=1)
@@ -124,9 +126,10 @@ def _bias(
     if op.bias is None:
         return None
     bias = tensors[op.bias]
-    if bias.data.shape not in ((out[axis],), out):
+    along = out[axis : axis + 1]
+    if bias.data.shape not in (along, out):
         raise GraphError(
-            f"bias of shape {list(bias.data.shape)}, expected [{out[axis]}] or {list(out)}"
+            f"bias of shape {list(bias.data.shape)}, expected {list(along)} or {list(out)}"
         )
     return bias
 
@@ -237,8 +240,8 @@ def _synapses(op: Synapses, arrived: Sequence[Signal], tensors: Tensors) -> Sign
     # one row per target, so that the worst case is that of a single neuron
     bound = weight
     if isinstance(weight.type, QType):
-        rows = np.zeros((out.size, 2), dtype=object)
-        at = tensors[op.target].data
+        reached, at = np.unique(tensors[op.target].data, return_inverse=True)
+        rows = np.zeros((reached.size, 2), dtype=object)
         np.add.at(rows[:, 0], at, np.maximum(weight.data.astype(object), 0))
         np.add.at(rows[:, 1], at, np.minimum(weight.data.astype(object), 0))
         bound = Tensor(rows, weight.type)
@@ -250,14 +253,14 @@ def _synapses(op: Synapses, arrived: Sequence[Signal], tensors: Tensors) -> Sign
 @_rule.register
 def _pool(op: Pool, arrived: Sequence[Signal], tensors: Tensors) -> Signal:
     x = arrived[0]
-    shape = window_shape(x, x.shape[0], op.window)
+    shape = window_shape(x, x.shape[0] if x.shape else 0, op.window)
     kind = x.type
     if x.type == BOOL:
         kind = F32
     elif isinstance(x.type, QType):
         if op.mode == "average":
             raise GraphError("an average of integers", hint="sum, then divide in a cell")
-        size = int(np.prod(op.window.kernel))
+        size = math.prod(op.window.kernel)
         kind = QType(
             min(0, x.type.lo * size), max(0, x.type.hi * size), x.type.scale, axis=x.type.axis
         )

@@ -21,7 +21,7 @@ def reduce_signal(op: ReduceOp, x: Signal) -> Signal:
         GraphError: the operation does not fit the signal.
     """
     if isinstance(op, MaxPool):
-        shape = window_shape(x, x.shape[0], op.window)
+        shape = window_shape(x, x.shape[0] if x.shape else 0, op.window)
         for k, d, pair in zip(op.window.kernel, op.window.dilation, op.window.padding, strict=True):
             if max(pair) >= d * (k - 1) + 1:
                 raise GraphError(f"padding {pair} leaves windows without a position inside")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -57,6 +58,10 @@ class QType:
     overflow: Literal["refuse", "saturate", "wrap"] = "refuse"
 
     def __post_init__(self) -> None:
+        # Python's own numbers, so that what is equal has one text and one digest
+        for name in ("lo", "hi", "zero_point"):
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
+        object.__setattr__(self, "scale", tuple(float(s) for s in self.scale))
         Int(self.lo, self.hi)
         if not self.scale or any(not s > 0 or s == float("inf") for s in self.scale):
             raise GraphError(f"scale {self.scale} holds a number that is not positive and finite")
