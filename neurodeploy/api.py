@@ -69,7 +69,7 @@ def load(
         FileFormatError: the file is damaged or of another kind.
         UsageError: the model cannot be found, or an argument does not go with it.
     """
-    from neurodeploy.converters import read_model
+    from neurodeploy.models import read_model
 
     return read_model(
         model,
@@ -114,7 +114,13 @@ def convert(
 
     samples = None if data is None else as_samples(graph, data, layout=layout)
     return ann_to_snn(
-        graph, samples, timesteps=timesteps, method=method, seed=seed, progress=progress
+        graph,
+        samples,
+        timesteps=timesteps,
+        method=method,
+        seed=seed,
+        make_runner=lambda made: make_runner(made, None)[1],
+        progress=progress,
     )
 
 
@@ -205,10 +211,10 @@ def profile(
     from neurodeploy.targets.registry import resolve_target
 
     if isinstance(what, Artifact):
-        graph, (_, runner) = what.graph, what.runner()
+        graph, (name, runner) = what.graph, what.runner()
         target = target or what.capabilities.name
     else:
-        graph, (_, runner) = what, make_runner(what, None)
+        graph, (name, runner) = what, make_runner(what, None)
         target = target or "cpu"
     back_end, capabilities = resolve_target(target)
     samples = as_samples(graph, x, y, layout=layout)
@@ -218,6 +224,8 @@ def profile(
         samples.inputs,
         timesteps_of(graph, samples, timesteps),
         labels=samples.labels,
+        lengths=samples.lengths,
+        hosted=back_end.hosted and name == "engine",
         target=target,
         costs=back_end.costs(capabilities),
         seed=seed,

@@ -135,12 +135,18 @@ def deploy(
 
 def _write_report(path: Path, steps: Mapping[str, Mapping[str, object]]) -> None:
     """Write what does not depend on the clock, so that a repeated recipe gives the same bytes."""
-    kept = {
-        verb: {k: v for k, v in document.items() if k not in ("seconds", "latency")}
-        for verb, document in steps.items()
-    }
+    kept = {verb: _timeless(document) for verb, document in steps.items()}
     text = json.dumps({"steps": kept}, indent=1, sort_keys=True) + "\n"
     path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _timeless(document: Mapping[str, object]) -> dict[str, object]:
+    """Leave out what a clock or an energy counter said."""
+    found: dict[str, object] = {}
+    for key, value in document.items():
+        if key not in ("seconds", "latency", "measured"):
+            found[key] = _timeless(value) if isinstance(value, Mapping) else value
+    return found
 
 
 def _recipe(

@@ -158,6 +158,7 @@ def execute(
         seconds=seconds,
         runner=runner,
         graph=graph.digest,
+        decoding="" if only is None else graph.outputs[0].decode,
     )
 
 

@@ -50,8 +50,8 @@ def decode(values: Array, how: Decode, lengths: npt.NDArray[np.int64] | None = N
         return best
     if how == "first":
         fired = inside & (values != 0)
-        first = np.where(fired.any(axis=1), fired.argmax(axis=1), steps)
-        return first.astype(np.int64)
+        first: Array = np.where(fired.any(axis=1), fired.argmax(axis=1), steps)
+        return np.asarray(first, np.int64)
     # one step after another, as everywhere: the result must not depend on numpy's order
     total = np.zeros((values.shape[0], *values.shape[2:]), _sum_type(values))
     for step in range(steps):
@@ -111,6 +111,7 @@ class Recording:
         seconds: Wall time of the run in seconds.
         runner: Name of what ran it.
         graph: Digest of the graph that ran.
+        decoding: How the output was decoded; empty where there are several.
     """
 
     outputs: Array | Mapping[str, Array]
@@ -125,6 +126,7 @@ class Recording:
     seconds: float = 0.0
     runner: str = "reference"
     graph: str = ""
+    decoding: str = ""
 
     @property
     def spikes(self) -> SpikeMaps:
@@ -139,8 +141,8 @@ class Recording:
         """
         if isinstance(self.decoded, Mapping) or self.decoded.ndim != 2:
             return None
-        best: npt.NDArray[np.int64] = np.argmax(self.decoded, axis=1).astype(np.int64)
-        return best
+        pick = np.argmin if self.decoding == "first" else np.argmax
+        return np.asarray(pick(self.decoded, axis=1), np.int64)
 
     @property
     def accuracy(self) -> float | None:
@@ -179,7 +181,7 @@ class Recording:
             arrays |= {f"states/{node}/{name}": v for name, v in states.items()}
         if self.labels is not None:
             arrays["labels"] = self.labels
-        arrays["origin"] = np.asarray([self.runner, self.graph])
+        arrays["origin"] = np.asarray([self.runner, self.graph, self.decoding])
         file = Path(path)
         part = file.with_name(file.name + ".part")
         try:
@@ -211,7 +213,10 @@ class Recording:
         for key, value in groups.get("states", {}).items():
             node, _, name = key.rpartition("/")
             states.setdefault(node, {})[name] = value
-        runner, graph = (str(v) for v in arrays["origin"])
+        origin = [str(v) for v in arrays["origin"].reshape(-1)]
+        if len(origin) != 3:
+            raise DataError(f"{str(path)!r} is a recording of another version")
+        runner, graph, decoding = origin
         return Recording(
             outputs=_single(groups.get("outputs", {})),
             decoded=_single(groups.get("decoded", {})),
@@ -224,6 +229,7 @@ class Recording:
             seed=int(arrays["seed"]),
             runner=runner,
             graph=graph,
+            decoding=decoding,
         )
 
     def __repr__(self) -> str:

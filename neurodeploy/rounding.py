@@ -99,7 +99,7 @@ class Bounds:
         for source, output, delay in _event_sources(self.graph, name):
             if (source, output) not in unequal:
                 continue
-            bad = unequal[(source, output)].reshape(*some.shape[:2], -1).any(axis=2)
+            bad = np.asarray(unequal[(source, output)].reshape(*some.shape[:2], -1).any(axis=2))
             late = np.zeros_like(bad)
             late[:, delay:] = bad[:, : max(0, bad.shape[1] - delay)]
             clean &= ~np.logical_or.accumulate(late, axis=1)

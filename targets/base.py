@@ -203,9 +203,18 @@ class Placement:
 
 
 class Target(ABC):
-    """A back end. Instances hold no state."""
+    """A back end. Instances hold no state.
+
+    Attributes:
+        api: Version of this interface that the target was written for.
+        name: Name of the target.
+        profiles: Its chips or boards.
+        hosted: Whether its programs run on this computer, so that their time and energy can be
+            measured here.
+    """
 
     api: ClassVar[int] = API_VERSION
+    hosted: ClassVar[bool] = False
     name: ClassVar[str]
     profiles: ClassVar[tuple[Capabilities, ...]]
 

@@ -9,13 +9,12 @@ from neurodeploy.errors import Finding, UsageError
 __all__ = ["main"]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code.
 
     Args:
         arguments: Arguments; by default those of the process.
     """
-    import click
     import typer
 
     from neurodeploy.cli.app import app
@@ -23,15 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(given, prog_name="neurodeploy", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())  # noqa: T201
-        code = 0
-    except click.ClickException as error:
+        code = app(given or ["--help"], prog_name="neurodeploy", standalone_mode=False)
+    except typer.TyperException as error:
         wrong = UsageError(Finding(error.format_message(), hint="neurodeploy --help"))
         name = next((a for a in given if not a.startswith("-")), "neurodeploy")
         code = fail(name, wrong, as_json="--json" in given)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
     except typer.Exit as stop:
         code = stop.exit_code

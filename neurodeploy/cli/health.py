@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["Check", "checks"]
+__all__ = ["Check", "Reader", "checks", "front_ends"]
 
 # package, what it is needed for, how to install it
 _PACKAGES = (
@@ -80,3 +80,40 @@ def _compiler() -> Check:
         "the engine (without one the reference runs)",
         "pip install 'neurodeploy[toolchain]', or gcc or clang of the system",
     )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A front end, and whether it can run here.
+
+    Attributes:
+        name: Name.
+        reads: What it reads.
+        suffixes: Endings of its files.
+        ready: Whether what it needs is installed.
+        needs: The extra that it needs.
+    """
+
+    name: str
+    reads: str
+    suffixes: tuple[str, ...]
+    ready: bool
+    needs: str
+
+    def to_json(self) -> dict[str, object]:
+        """Give the front end as a document."""
+        return asdict(self) | {"suffixes": list(self.suffixes)}
+
+
+def front_ends() -> list[Reader]:
+    """List the front ends; none of their frameworks is imported."""
+    from importlib.util import find_spec
+
+    from neurodeploy.converters import converter_names, get_converter
+
+    found = [Reader("nd", "graphs of neurodeploy (.nd)", (".nd",), True, "")]
+    for name in converter_names():
+        f = get_converter(name)
+        ready = not f.extra or find_spec(f.extra) is not None
+        found.append(Reader(name, f.summary, f.suffixes, ready, f.extra))
+    return found

@@ -106,7 +106,7 @@ def targets(
 @verb("converters")
 def converters(session: Session) -> None:
     """List what can be read, and the methods that make an ANN spike."""
-    from neurodeploy.converters import front_ends
+    from neurodeploy.cli.health import front_ends
 
     rows = front_ends()
     session.finish(

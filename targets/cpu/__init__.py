@@ -31,6 +31,7 @@ class CpuTarget(Target):
     """Runs any graph; nothing is lowered, so nothing changes."""
 
     name = "cpu"
+    hosted = True
     profiles = (
         Capabilities(
             name="cpu",

@@ -1,0 +1,101 @@
+"""Finds out what a model is and hands it to the front end that reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurodeploy.converters import find_converter
+from neurodeploy.data import load_npz, to_numpy
+from neurodeploy.errors import DataError, UsageError
+from neurodeploy.ir.duration import parse_duration
+from neurodeploy.ir.file import load_graph
+from neurodeploy.ir.graph import Graph
+
+__all__ = ["read_model"]
+
+EXAMPLE_SAMPLES = 8
+_CALLABLE = re.compile(r"(?P<place>.+):(?P<name>[A-Za-z_]\w*)")
+
+
+def read_model(
+    model: object,
+    *,
+    example: object = None,
+    weights: str | None = None,
+    dt: object = None,
+    **options: Any,
+) -> Graph:
+    """Read whatever `neurodeploy.api.load` takes.
+
+    Args:
+        model: A graph, a path, ``module:callable``, or an object that a front end reads.
+        example: Samples in any form with a first batch; the first few are used.
+        weights: File of weights for a model that code builds.
+        dt: Duration of a step.
+        **options: What is handed on to the front end, where it is not None.
+    """
+    if isinstance(model, Graph):
+        return model
+    seconds = parse_duration(dt)  # type: ignore[arg-type]
+    given = {k: v for k, v in options.items() if v is not None}
+    layout = given.pop("layout", "NT")
+    if layout not in ("NT", "TN"):
+        raise UsageError(f"layout {layout!r}", hint="NT (batch first) or TN (time first)")
+    if isinstance(model, str | os.PathLike):
+        text = str(model)
+        if text.lower().endswith(".nd"):
+            _refuse(given | ({"weights": weights} if weights else {}), "an .nd file")
+            return load_graph(Path(text))
+        match = _CALLABLE.fullmatch(text)
+        if match and not Path(text).exists():
+            from neurodeploy.converters.callable_model import build_model
+
+            model = build_model(text, weights=weights)
+            weights = None
+    if weights is not None:
+        from neurodeploy.converters.weights import load_weights
+
+        model = load_weights(model, weights)
+    front_end = find_converter(model)
+    samples = _first_samples(example)
+    if samples is not None and front_end.classes:
+        given["example"] = samples
+    return front_end.load(model, dt=seconds, **given)
+
+
+def _refuse(given: Mapping[str, Any], what: str) -> None:
+    if given:
+        raise UsageError(f"{', '.join(sorted(given))} given with {what}, which needs none of it")
+
+
+def _first_samples(example: object) -> object:
+    """Give the first samples of an example in any form, as arrays."""
+    if example is None:
+        return None
+    if isinstance(example, str | os.PathLike):
+        arrays = load_npz(example)
+        arrays.pop("y", None)
+        if not arrays:
+            raise DataError(f"{str(example)!r} holds no samples")
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))[:EXAMPLE_SAMPLES]
+        return tuple(a[:EXAMPLE_SAMPLES] for a in arrays.values())
+    if isinstance(example, Mapping):
+        return tuple(to_numpy(v)[:EXAMPLE_SAMPLES] for k, v in example.items() if k != "y")
+    if isinstance(example, np.ndarray) or hasattr(example, "detach"):
+        return to_numpy(example)[:EXAMPLE_SAMPLES]
+    if isinstance(example, tuple):
+        return tuple(to_numpy(v)[:EXAMPLE_SAMPLES] for v in example)
+    if hasattr(example, "__iter__"):
+        batch = next(iter(example), None)
+        if batch is None:
+            raise DataError("the example gave no batch")
+        x = batch[0] if isinstance(batch, list | tuple) and len(batch) == 2 else batch
+        return to_numpy(x)[:EXAMPLE_SAMPLES]
+    raise DataError(f"a {type(example).__name__} holds no samples")
