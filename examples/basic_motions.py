@@ -11,7 +11,6 @@ with the reference simulator: `exact` means bit for bit the same.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -49,7 +48,7 @@ def main() -> None:
         snn = nd.convert(ann, data=data.xtr, timesteps=steps)
         artifact = nd.compile(snn, target="cpu", out=arguments.out / f"T{steps}")
         recording = artifact.run(x, timesteps=steps)
-        bill = json.loads(nd.profile(artifact, x, y).to_json())
+        bill = nd.profile(artifact, x, y).to_json()
         verdict = nd.compare(snn, artifact, x).verdict
 
         accuracy = (recording.predictions == y).mean()

@@ -1,0 +1,130 @@
+"""Cells in C: nested loops over the axes of the population, one statement per operation.
+
+Neighbouring axes along which every operand advances alike become one loop, so that a scalar, a
+channel's and a neuron's parameter each have a fixed stride and no index is ever divided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from neurodeploy.engine.plan import stored_type
+from neurodeploy.engine.text import linear, nest, strides_of
+from neurodeploy.engine.writer import NodeWriter
+from neurodeploy.errors import InternalError
+from neurodeploy.ir.nodes import Cell
+from neurodeploy.ir.types import expression_type
+from neurodeploy.semantics.c_eval import Names, c_statements, c_type, tables
+
+__all__ = ["collapsed", "emit_cell"]
+
+Strides = tuple[int, ...]
+
+
+def collapsed(
+    shape: Sequence[int], operands: Sequence[Strides]
+) -> tuple[tuple[int, ...], list[Strides]]:
+    """Merge neighbouring axes that all operands walk through alike.
+
+    >>> collapsed((4, 8, 8), [(64, 8, 1), (1, 0, 0)])
+    ((4, 64), [(64, 1), (1, 0)])
+    """
+    sizes: list[int] = []
+    walks: list[list[int]] = [[] for _ in operands]
+    for axis, size in enumerate(shape):
+        if size == 1:
+            continue
+        here = [strides[axis] for strides in operands]
+        if sizes and all(w[-1] == stride * size for w, stride in zip(walks, here, strict=True)):
+            sizes[-1] *= size
+            for w, stride in zip(walks, here, strict=True):
+                w[-1] = stride
+        else:
+            sizes.append(size)
+            for w, stride in zip(walks, here, strict=True):
+                w.append(stride)
+    return tuple(sizes), [tuple(w) for w in walks]
+
+
+def broadcast_strides(shape: Sequence[int], target: Sequence[int]) -> Strides:
+    """Give the strides of an array of ``shape`` along the axes of ``target`` (numpy's rules)."""
+    own = strides_of(shape)
+    lead = len(target) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=True)):
+        raise InternalError(f"shape {list(shape)} does not broadcast to {list(target)}")
+    return (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(shape, own, strict=True))
+
+
+def emit_cell(w: NodeWriter, node: Cell) -> None:
+    """Write the function of a cell."""
+    program, looked_up = node.program, tables(node.program)
+    names: dict[str, dict[str, str]] = {"input": {}, "param": {}, "state": {}, "table": {}}
+    pointers: list[tuple[str, str, str, Strides]] = []
+    used = {str(i.attr("name")) for i in program.instrs if i.op == "input"}
+    input_types = {}
+    for port, declared in enumerate(program.inputs):
+        if declared.name in used:
+            signal = w.signal(port)
+            w.arrived(port, f"x{port}")
+            input_types[declared.name] = expression_type(signal.type)
+            walk = broadcast_strides(signal.shape, node.shape)
+            pointers.append(("input", declared.name, f"x{port}", walk))
+    types = {p.name: p.type for p in program.params}
+    for number, ref in enumerate(node.params):
+        values = w.plan.graph.tensors[ref.tensor].data
+        shape = values.shape[1:] if ref.timed else values.shape
+        w.tensor(f"p{number}", c_type(types[ref.name]), ref.tensor)
+        name = f"p{number}"
+        if ref.timed:
+            declaration, value = w.parameters[-1]
+            w.parameters[-1] = (declaration, f"{value} + t * {prod(shape)}")
+        if ref.name in looked_up:
+            names["table"][ref.name] = name
+        else:
+            pointers.append(("param", ref.name, name, broadcast_strides(shape, node.shape)))
+    own = strides_of(node.shape)
+    for number, state in enumerate(node.states):
+        w.state(state.name, f"s{number}")
+        pointers.append(("state", state.name, f"s{number}", own))
+    for number, (output, _) in enumerate(program.outputs):
+        w.result(f"y{number}", output)
+    sizes, walks = collapsed(node.shape, [own, *(p[3] for p in pointers)])
+    counters = [f"i{k}" for k in range(len(sizes))]
+    for (leaf, name, pointer, _), walk in zip(pointers, walks[1:], strict=True):
+        names[leaf][name] = f"{pointer}[{linear(counters, sizes, walk)}]"
+    at = linear(counters, sizes, walks[0])
+    _values_at_call(w, node)
+    statements, results = c_statements(
+        program,
+        Names(names["input"], names["param"], names["state"], names["table"], input_types),
+    )
+    body = [f"const int64_t o = {at};", *statements]
+    # all statements stand before the first store: a state is read as it was before the step
+    for number, (output, index) in enumerate(program.outputs):
+        body.append(_store(f"y{number}", results[index], stored_type(w.out_signal(output).type)))
+    place = {state.name: f"s{number}" for number, state in enumerate(node.states)}
+    kinds = {port.name: c_type(port.type) for port in program.states}
+    body += [_store(place[name], results[index], kinds[name]) for name, index in program.updates]
+    if node.start > 0:
+        zeros = [
+            f"memset(y{k}, 0, {prod(node.shape)} * sizeof *y{k});"
+            for k in range(len(program.outputs))
+        ]
+        w.lines += [f"if (t < {node.start}) {{", *zeros, "return;", "}"]
+    w.lines += nest(counters, sizes, body)
+
+
+def _store(pointer: str, value: str, kind: str) -> str:
+    return f"{pointer}[o] = ({kind}){value};"
+
+
+def _values_at_call(w: NodeWriter, node: Cell) -> None:
+    uses = node.program.uses
+    if "step" in uses or node.start > 0:
+        w.value("int64_t", "t", "t")
+    if "random_bits" in uses:
+        start = "nd_fold(0, c->seed)"
+        for word in (f"UINT64_C({node.stream})", "c->ordinal + (uint64_t)row", "(uint64_t)t"):
+            start = f"nd_fold({start}, {word})"
+        w.value("uint64_t", "key", start)

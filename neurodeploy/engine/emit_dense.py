@@ -1,0 +1,161 @@
+"""Dense projections and single synapses in C, driven by the sources that are not zero.
+
+A sum has one writer and one order, ascending in the source, so the loops run over sources
+outside and over targets inside; sources that are 0 add nothing and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.engine.plan import DTYPES
+from neurodeploy.engine.sums import Sum, emit_finish, sum_of
+from neurodeploy.engine.text import loop, strides_of
+from neurodeploy.engine.writer import NodeWriter
+from neurodeploy.ir.ops import Dense, Synapses
+from neurodeploy.ir.rules_map import fan_axes
+from neurodeploy.ir.types import Tensor
+
+__all__ = ["SUB_BYTES", "TILE_BYTES", "emit_dense", "emit_synapses", "tiled"]
+
+Array = npt.NDArray[Any]
+TILE_BYTES = 256
+SUB_BYTES = 64
+
+
+def tiled(weight: Array, size: int) -> Array:
+    """Pack weights (out, in) so that the targets of one tile stand together for each source.
+
+    Tiles of 256 bytes come first, then tiles of 64 bytes for the rest, padded with zeros; the
+    layout is [tile][source][target of the tile].
+    """
+    big, small = TILE_BYTES // size, SUB_BYTES // size
+    rows = weight.T
+    count = rows.shape[1]
+    parts = [rows[:, o : o + big] for o in range(0, count - big + 1, big)]
+    start = len(parts) * big
+    for o in range(start, count, small):
+        piece = rows[:, o : o + small]
+        parts.append(np.pad(piece, ((0, 0), (0, small - piece.shape[1]))))
+    return np.concatenate([np.ascontiguousarray(p).reshape(-1) for p in parts])
+
+
+def emit_dense(w: NodeWriter, op: Dense) -> None:
+    """Write a dense projection."""
+    x, out = w.signal(0), w.out_signal()
+    weight = w.plan.graph.tensors[op.weight]
+    axis = fan_axes(op, len(x.shape))
+    outer, inner = prod(x.shape[:axis]), prod(x.shape[axis + 1 :])
+    total = sum_of(x, weight, out)
+    arrived = w.arrived(0, "x")
+    w.result("y")
+    if not total.in_place:
+        w.scratch("acc", total.kind, out.size)
+    acc = "y" if total.in_place else "acc"
+    if inner == 1:
+        _event_rows(w, op, total, arrived, acc, outer)
+    else:
+        _shared_rows(w, op, total, acc, outer, inner)
+    emit_finish(w, total, op.bias, axis, (acc, strides_of(out.shape)))
+
+
+def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, acc: str, outer: int) -> None:
+    weight = w.plan.graph.tensors[op.weight].data
+    targets, sources = weight.shape
+    spikes = arrived == "uint8_t"
+    t, size = total.kind, DTYPES[total.kind].itemsize
+    w.data("w", t, lambda: tiled(weight.astype(DTYPES[t]), size), op.weight)
+    w.scratch("idx", "int32_t", sources)
+    if spikes:
+        find = [f"const int64_t n = nd_find(idx, x + o * {sources}, {sources});"]
+        call = f"nd_spikes_{t}({acc} + o * {targets}, w, idx, n, {sources}, {targets});"
+    else:
+        w.scratch("val", t, sources)
+        found = [
+            f"const {arrived} v = x[o * {sources} + i];",
+            "idx[n] = (int32_t)i;",
+            f"val[n] = ({t})v;",
+            "n += v != 0;",
+        ]
+        find = ["int64_t n = 0;", *loop("i", sources, found)]
+        call = f"nd_values_{t}({acc} + o * {targets}, w, idx, val, n, {sources}, {targets});"
+    body = [*find, call]
+    w.lines += loop("o", outer, body)
+
+
+def _shared_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int, inner: int) -> None:
+    weight = w.plan.graph.tensors[op.weight].data
+    targets, sources = weight.shape
+    t = total.kind
+    w.tensor("w", t, op.weight)
+    at = f"(o * {sources} + i) * {inner} + j"
+    add = [f"const {t} p = f * ({t})x[{at}];", "to[j] += p;"]
+    term = [f"const {t} f = w[k * {sources} + i];", *loop("j", inner, add)]
+    row = [
+        f"{t} *restrict to = {acc} + (o * {targets} + k) * {inner};",
+        *loop("j", inner, ["to[j] = 0;"]),
+        *loop("i", sources, term),
+    ]
+    w.lines += loop("o", outer, loop("k", targets, row))
+
+
+def emit_synapses(w: NodeWriter, op: Synapses) -> None:
+    """Write single synapses, in rows of one delay and one source, the oldest delay first."""
+    tensors = w.plan.graph.tensors
+    out, size = w.out_signal(), w.signal(0).size
+    total = sum_of(w.signal(0), tensors[op.weight], out)
+    t = total.kind
+    arrived = w.arrived(0, "x")
+    w.result("y")
+    acc = "y" if total.in_place else "acc"
+    if not total.in_place:
+        w.scratch("acc", t, out.size)
+    rows = _rows(op, tensors)
+    w.data(
+        "head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts"
+    )
+    w.data("from", "int32_t", lambda: rows()[1], f"{op.source}: source of each row")
+    w.data("to", "int32_t", lambda: rows()[2], f"{op.source}: target of each synapse")
+    w.data("w", t, lambda: tensors[op.weight].data.astype(DTYPES[t])[rows()[4]], op.weight)
+    value = f"const {arrived} v = x[from[r]];"
+    if op.delay is not None:
+        depth = int(tensors[op.delay].data.max(initial=0)) + 1
+        w.data("late", "int32_t", lambda: rows()[3], f"{op.source}: delay of each row")
+        w.state("history", "h")
+        w.value("int64_t", "t", "t")
+        past = f"h[(t + {depth} - late[r]) % {depth} * {size} + from[r]]"
+        value = f"const {arrived} v = late[r] == 0 ? x[from[r]] : {past};"
+    add = [f"const {t} p = w[k] * ({t})v;", f"{acc}[to[k]] += p;"]
+    row = [
+        value,
+        "if (v == 0) continue;",
+        *loop("k", "head[r + 2]", add, start="head[r + 1]"),
+    ]
+    w.lines += loop("j", out.size, [f"{acc}[j] = 0;"])
+    w.lines += loop("r", "head[0]", row)
+    emit_finish(w, total, op.bias, len(out.shape) - 1, (acc, strides_of(out.shape)))
+
+
+def _rows(op: Synapses, tensors: Mapping[str, Tensor]) -> Callable[[], tuple[Array, ...]]:
+    """Give what sorts the synapses: head, source, target, delay, order."""
+
+    @cache
+    def rows() -> tuple[Array, ...]:
+        source = tensors[op.source].data.astype(np.int64)
+        target = tensors[op.target].data.astype(np.int64)
+        delay = tensors[op.delay].data.astype(np.int64) if op.delay else np.zeros_like(source)
+        order = np.lexsort((np.arange(source.size), source, -delay))
+        source, target, delay = source[order], target[order], delay[order]
+        new = np.ones(source.size, bool)
+        new[1:] = (source[1:] != source[:-1]) | (delay[1:] != delay[:-1])
+        first = np.flatnonzero(new)
+        head = np.concatenate([[first.size], first, [source.size]])
+        return head, source[first], target, delay[first], order
+
+    return rows

@@ -1,0 +1,292 @@
+r"""The compiled program of a graph, bound to its weights and ready to run.
+
+It gives what `neurodeploy.reference.simulate` gives, bit by bit, in any batch and with any
+number of threads: samples are independent, and each thread works in memory of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.engine.cache import cached_library
+from neurodeploy.engine.compiler import INSTALL, Compiler, find_compiler
+from neurodeploy.engine.memory import require_bytes
+from neurodeploy.engine.plan import ALIGNMENT
+from neurodeploy.engine.samples import Prepared, check_times, prepare
+from neurodeploy.engine.source import Unit, translate
+from neurodeploy.errors import (
+    DataError,
+    Finding,
+    MissingDependencyError,
+    UnavailableTargetError,
+    UsageError,
+    raise_findings,
+)
+from neurodeploy.ir.graph import Graph
+from neurodeploy.reference import Trace, all_outputs, compute_dtype
+
+__all__ = ["Engine", "build"]
+
+Array = npt.NDArray[Any]
+Key = tuple[str, str]
+Progress = Callable[[int], None]
+BLOCKS = 32  # pieces of a batch for each thread, so that work is shared and can be interrupted
+
+_POINTERS = ctypes.POINTER(ctypes.c_void_p)
+_NUMBERS = ctypes.POINTER(ctypes.c_int64)
+
+
+class _Call(ctypes.Structure):
+    """``nd_call`` of the generated source."""
+
+    _fields_ = (
+        ("data", _POINTERS),
+        ("inputs", _POINTERS),
+        ("input_sample", _NUMBERS),
+        ("input_step", _NUMBERS),
+        ("records", _POINTERS),
+        ("work", ctypes.c_void_p),
+        ("first", ctypes.c_int64),
+        ("samples", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("seed", ctypes.c_uint64),
+        ("ordinal", ctypes.c_uint64),
+    )
+
+
+def build(graph: Graph, *, compiler: Compiler | None = None) -> Engine:
+    """Generate, compile and bind the program of ``graph``; compiled code comes from the cache.
+
+    Args:
+        graph: The graph.
+        compiler: Compiler to use; by default that of `find_compiler`.
+
+    Raises:
+        MissingDependencyError: no C compiler was found.
+        UnavailableTargetError: the compiler failed, or its code does not compute exactly.
+    """
+    found = compiler or find_compiler()
+    if found is None:
+        raise MissingDependencyError("no C compiler was found", hint=INSTALL)
+    unit = translate(graph)
+    return Engine(graph, unit, found, str(cached_library(unit.text, found)))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all blocks of a run share."""
+
+    prepared: Prepared
+    records: tuple[Array | None, ...]
+    timesteps: int
+    seed: int
+    first_sample: int
+
+
+class Engine:
+    """The compiled program of a graph.
+
+    Attributes:
+        graph: The graph.
+        compiler: What compiled it.
+        library: Path of the compiled code in the user's cache.
+        workspace_bytes: Bytes that each thread works in.
+    """
+
+    def __init__(self, graph: Graph, unit: Unit, compiler: Compiler, library: str) -> None:
+        self.graph = graph
+        self.compiler = compiler
+        self.library = library
+        self.workspace_bytes = unit.plan.workspace_bytes + ALIGNMENT
+        try:
+            code = ctypes.CDLL(library)
+        except OSError as error:
+            raise UnavailableTargetError(
+                Finding(f"compiled code cannot be loaded: {error}", hint="name another $CC")
+            ) from error
+        self._function = code.nd_run
+        self._function.argtypes = [ctypes.POINTER(_Call)]
+        self._function.restype = ctypes.c_int
+        self._check = code.nd_check
+        self._check.argtypes = []
+        self._check.restype = ctypes.c_int
+        _raise_inexact(self._check())
+        self._data = [np.ascontiguousarray(make()) for make in unit.plan.data]
+        self._pointers = _pointers(self._data)
+        self._keys = all_outputs(graph)
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        timesteps: int,
+        *,
+        record: Collection[Key],
+        seed: int = 0,
+        first_sample: int = 0,
+        threads: int = 1,
+        progress: Progress | None = None,
+    ) -> Trace:
+        r"""Run samples and give what was asked for at every step.
+
+        Args:
+            inputs: By input node, (N, T, \*shape), or (N, \*shape) for a value that is presented
+                unchanged at every step.
+            timesteps: Number of steps.
+            record: Which outputs and states to record, as (node, output).
+            seed: Seed of the random bits.
+            first_sample: Ordinal of the first sample within the whole run.
+            threads: Threads that share the samples.
+            progress: Called with 0, 1, ... timesteps - 1 as the like share of the work is done.
+
+        Returns:
+            For each key of ``record`` its value after each step, (N, T, \*shape).
+
+        Raises:
+            DataError: inputs of another shape, a number of steps that cannot be run, or more to
+                record than memory can hold.
+            UsageError: an unknown key, or a number out of its range.
+        """
+        _check_numbers(seed, first_sample, threads)
+        self._check_keys(record)
+        check_times(self.graph, timesteps)
+        prepared = prepare(self.graph, inputs, timesteps)
+        workers = max(1, min(threads, prepared.samples))
+        trace = self._allocate(record, prepared.samples, timesteps, workers)
+        records = tuple(trace.get(key) for key in self._keys)
+        job = _Job(prepared, records, timesteps, seed, first_sample)
+        done = 0
+        shown = 0
+        for count in self._blocks(job, workers):
+            done += count
+            while progress is not None and shown < timesteps * done // prepared.samples:
+                progress(shown)
+                shown += 1
+        return trace
+
+    def _blocks(self, job: _Job, workers: int) -> Iterator[int]:
+        """Run all blocks and give the number of samples of each that is done."""
+        samples = job.prepared.samples
+        size = max(1, -(-samples // (workers * BLOCKS)))
+        starts = range(0, samples, size)
+        if workers == 1:
+            bound = self._bind(job)
+            for start in starts:
+                yield self._run_block(bound, start, min(size, samples - start))
+            return
+        free = [self._bind(job) for _ in range(workers)]
+
+        def one(start: int) -> int:
+            bound = free.pop()
+            try:
+                return self._run_block(bound, start, min(size, samples - start))
+            finally:
+                free.append(bound)
+
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield from pool.map(one, starts)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _bind(self, job: _Job) -> tuple[_Call, list[Any]]:
+        """Make the call of one thread, with a workspace; the list keeps alive what it points to."""
+        memory = np.zeros(self.workspace_bytes, np.uint8)
+        offset = -memory.ctypes.data % ALIGNMENT
+        inputs, records = _pointers(job.prepared.arrays), _pointers(job.records)
+        sample = _numbers(job.prepared.sample_strides)
+        step = _numbers(job.prepared.step_strides)
+        call = _Call(
+            data=self._pointers,
+            inputs=inputs,
+            input_sample=sample,
+            input_step=step,
+            records=records,
+            work=memory.ctypes.data + offset,
+            steps=job.timesteps,
+            seed=job.seed,
+            ordinal=job.first_sample,
+        )
+        return call, [memory, inputs, records, sample, step]
+
+    def _run_block(self, bound: tuple[_Call, list[Any]], start: int, count: int) -> int:
+        call, _ = bound
+        call.first, call.samples = start, count
+        if self._function(ctypes.byref(call)) != 0:
+            _raise_inexact(self._check())
+        return count
+
+    def _allocate(
+        self, record: Collection[Key], samples: int, timesteps: int, workers: int
+    ) -> Trace:
+        shapes = {
+            key: (
+                (samples, timesteps, *self.graph.signals[key].shape),
+                compute_dtype(self.graph.signals[key].type),
+            )
+            for key in record
+        }
+        needed = workers * self.workspace_bytes
+        for shape, dtype in shapes.values():
+            size = dtype.itemsize
+            for n in shape:
+                size *= n
+            needed += size
+        what = f"recording {len(shapes)} signals of {samples} samples over {timesteps} steps"
+        require_bytes(needed, what)
+        try:
+            return {key: np.empty(shape, dtype) for key, (shape, dtype) in shapes.items()}
+        except (MemoryError, ValueError) as error:
+            raise DataError(
+                Finding(f"{what} needs {needed} bytes, which cannot be had", value=needed)
+            ) from error
+
+    def _check_keys(self, record: Collection[Key]) -> None:
+        raise_findings(
+            UsageError,
+            [
+                Finding(f"there is no output {key!r} to record", node=str(key[0]))
+                for key in record
+                if key not in self.graph.signals
+            ],
+        )
+
+
+def _check_numbers(seed: int, first_sample: int, threads: int) -> None:
+    found = []
+    if not 0 <= seed < 2**64:
+        found.append(Finding(f"seed {seed} is not in 0 to 2**64 - 1"))
+    if not 0 <= first_sample < 2**62:
+        found.append(Finding(f"first_sample {first_sample} is not in 0 to 2**62 - 1"))
+    if threads < 1:
+        found.append(Finding(f"threads is {threads}", hint="at least 1"))
+    raise_findings(UsageError, found)
+
+
+def _raise_inexact(code: int) -> None:
+    """Refuse floats that do not behave: an exact comparison would mean nothing."""
+    if code:
+        named = ("subnormals are flushed to 0", "products are fused", "halves do not round to even")
+        wrong = "; ".join(name for bit, name in enumerate(named) if code >> bit & 1)
+        raise UnavailableTargetError(
+            Finding(
+                f"compiled code does not compute as the reference does: {wrong}",
+                hint="another library of this process may have set the processor's float mode",
+            )
+        )
+
+
+def _pointers(arrays: Sequence[Array | None]) -> Any:
+    kind = ctypes.c_void_p * max(1, len(arrays))
+    return kind(*(None if a is None else a.ctypes.data for a in arrays))
+
+
+def _numbers(values: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * max(1, len(values)))(*values)

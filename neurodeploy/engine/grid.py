@@ -1,0 +1,108 @@
+"""Loops over a sliding window, of one to three spatial axes, in C."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neurodeploy.engine.text import loop
+from neurodeploy.ir.ops import Window
+
+__all__ = ["GRID_HELPERS", "Grid"]
+
+AXES = ("z", "y", "x")
+
+GRID_HELPERS = """
+/* First output position o with o * stride + shift >= 0. */
+static inline int64_t nd_first(int64_t shift, int64_t stride) {
+  return shift < 0 ? (stride - 1 - shift) / stride : 0;
+}
+
+/* Behind the last output position o < count with o * stride + shift < size. */
+static inline int64_t nd_end(int64_t shift, int64_t stride, int64_t size, int64_t count) {
+  const int64_t room = size - shift;
+  const int64_t end = room <= 0 ? 0 : (room - 1) / stride + 1;
+  return end < count ? end : count;
+}
+"""
+
+
+class Grid:
+    """A window over three spatial axes; those that are not there have one position.
+
+    Attributes:
+        k: Taps along each axis.
+        s: Strides.
+        d: Dilations.
+        p: Padding before the first position.
+        n: Input positions.
+        m: Output positions.
+    """
+
+    def __init__(self, window: Window, spatial: Sequence[int], out: Sequence[int]) -> None:
+        lead = 3 - len(window.kernel)
+        self.k = (1,) * lead + window.kernel
+        self.s = (1,) * lead + window.stride
+        self.d = (1,) * lead + window.dilation
+        self.p = (0,) * lead + tuple(lo for lo, _ in window.padding)
+        self.n = (1,) * lead + tuple(spatial)
+        self.m = (1,) * lead + tuple(out)
+
+    def taps(self, tap: Sequence[str], body: Sequence[str]) -> list[str]:
+        """Loop over taps, ascending, then over the output positions that read inside.
+
+        ``tap`` sees the flat tap ``k``; ``body`` also the output position ``q`` and the input
+        position ``i``.
+        """
+        (_, ny, nx), (_, my, mx) = self.n, self.m
+        lines = [
+            f"const int64_t q = (oz * {my} + oy) * {mx} + ox;",
+            f"const int64_t i = (iz * {ny} + iy) * {nx} + ox * {self.s[2]} + sx;",
+            *body,
+        ]
+        lines = loop("ox", "ex", lines, start="bx")
+        for axis in (1, 0):
+            a = AXES[axis]
+            inside = [f"const int64_t i{a} = o{a} * {self.s[axis]} + s{a};", *lines]
+            lines = loop(f"o{a}", f"e{a}", inside, start=f"b{a}")
+        bounds = []
+        for a, s, d, p, n, m in zip(AXES, self.s, self.d, self.p, self.n, self.m, strict=True):
+            bounds += [
+                f"const int64_t s{a} = k{a} * {d} - {p};",
+                f"const int64_t b{a} = nd_first(s{a}, {s});",
+                f"const int64_t e{a} = nd_end(s{a}, {s}, {n}, {m});",
+            ]
+        flat = f"const int64_t k = (kz * {self.k[1]} + ky) * {self.k[2]} + kx;"
+        lines = [flat, *tap, *bounds, *lines]
+        for axis in (2, 1, 0):
+            lines = loop(f"k{AXES[axis]}", self.k[axis], lines)
+        return lines
+
+    def sources(self, body: Sequence[str]) -> list[str]:
+        """Loop over the input positions in ascending flat order; ``body`` sees ``i``."""
+        flat = f"const int64_t i = (iz * {self.n[1]} + iy) * {self.n[2]} + ix;"
+        lines = [flat, *body]
+        for axis in (2, 1, 0):
+            lines = loop(f"i{AXES[axis]}", self.n[axis], lines)
+        return lines
+
+    def reached(self, axis: int, body: Sequence[str], *, transposed: bool = False) -> list[str]:
+        """Loop over the taps of an axis through which a source reaches an output position."""
+        a = AXES[axis]
+        s, d, p, m = self.s[axis], self.d[axis], self.p[axis], self.m[axis]
+        if transposed:
+            lines = [
+                f"const int64_t o{a} = i{a} * {s} + k{a} * {d} - {p};",
+                f"if (o{a} >= 0 && o{a} < {m}) {{",
+            ]
+        elif s == 1:
+            lines = [
+                f"const int64_t o{a} = i{a} + {p} - k{a} * {d};",
+                f"if (o{a} >= 0 && o{a} < {m}) {{",
+            ]
+        else:
+            lines = [
+                f"const int64_t l{a} = i{a} + {p} - k{a} * {d};",
+                f"const int64_t o{a} = l{a} / {s};",
+                f"if (l{a} >= 0 && l{a} % {s} == 0 && o{a} < {m}) {{",
+            ]
+        return loop(f"k{a}", self.k[axis], [*lines, *body, "}"])

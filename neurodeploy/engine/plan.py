@@ -1,0 +1,176 @@
+"""Where everything lives: the workspace of one sample, and the data that the program is given.
+
+The workspace starts with all state in the order of `graph_state` (so that a sample begins with
+one copy of its image), then holds a buffer for each signal, then scratch memory that one node
+uses at a time. All offsets depend on shapes and types only: two graphs that differ in weights
+have the same program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Reduce
+from neurodeploy.ir.ops import MaxPool, Reshape, Synapses
+from neurodeploy.ir.state import StateSlot, graph_state
+from neurodeploy.ir.types import NumType, expression_type
+from neurodeploy.reference import compute_dtype
+from neurodeploy.semantics.c_eval import c_type
+
+__all__ = ["DTYPES", "Plan", "padded", "stored_type"]
+
+Array = npt.NDArray[Any]
+Key = tuple[str, str]
+
+ALIGNMENT = 64
+DTYPES: dict[str, np.dtype[Any]] = {
+    "uint8_t": np.dtype(np.uint8),
+    "int32_t": np.dtype(np.int32),
+    "int64_t": np.dtype(np.int64),
+    "uint32_t": np.dtype(np.uint32),
+    "uint64_t": np.dtype(np.uint64),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+}
+
+
+def stored_type(kind: NumType) -> str:
+    """Give the C type in which signals and states of ``kind`` are stored."""
+    return c_type(expression_type(kind))
+
+
+@dataclass
+class Plan:
+    """Offsets within the workspace, and the arrays that the program reads by number.
+
+    Attributes:
+        graph: The graph.
+        slots: Byte offset of each state, by (owner, name).
+        buffers: Byte offset of each signal that has memory of its own.
+        aliases: Signals that are another signal, unchanged.
+        constant: Nodes that need one computation per sample where these inputs, by number, are
+            presented unchanged.
+        data: What makes each array, by number; array 0 is the image of the initial state.
+        comments: What each array is.
+    """
+
+    graph: Graph
+    slots: dict[Key, int] = field(default_factory=dict)
+    buffers: dict[Key, int] = field(default_factory=dict)
+    aliases: dict[Key, Key] = field(default_factory=dict)
+    constant: dict[str, frozenset[int]] = field(default_factory=dict)
+    data: list[Callable[[], Array]] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    state_bytes: int = 0
+    scratch_offset: int = 0
+    scratch_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.inputs = {n.name: i for i, n in enumerate(self.graph.inputs)}
+        self.states = graph_state(self.graph)
+        end = 0
+        for slot in self.states:
+            self.slots[(slot.owner, slot.name)] = end
+            end += padded(slot.size * DTYPES[stored_type(slot.type)].itemsize)
+        self.state_bytes = end
+        for node in self.graph.nodes:
+            self._place_constant(node)
+            for output in node.outputs:
+                end = self._place(node, (node.name, output), end)
+        self.scratch_offset = end
+        self.add_data(self._image, "initial state")
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Bytes that one thread works in."""
+        return self.scratch_offset + padded(self.scratch_bytes)
+
+    def add_data(self, make: Callable[[], Array], comment: str) -> int:
+        """Enter an array, made when the program is bound, and give its number."""
+        self.data.append(make)
+        self.comments.append(comment)
+        return len(self.data) - 1
+
+    def root(self, key: Key) -> Key:
+        """Give the signal whose memory holds ``key``."""
+        while key in self.aliases:
+            key = self.aliases[key]
+        return key
+
+    def offset(self, key: Key) -> int | None:
+        """Give the offset of the memory that holds a signal; None for that of an input."""
+        root = self.root(key)
+        if root in self.buffers:
+            return self.buffers[root]
+        return self.slots.get(root)
+
+    def _place(self, node: Node, key: Key, end: int) -> int:
+        if isinstance(node, Input) or (isinstance(node, Cell) and key in self.slots):
+            return end
+        edges = self.graph.edges_into[node.name]
+        through = isinstance(node, Output) or (isinstance(node, Map) and _is_reshape(node))
+        if through and edges[0].delay == 0:
+            self.aliases[key] = (edges[0].source, edges[0].output)
+            return end
+        self.buffers[key] = end
+        signal = self.graph.signals[key]
+        return end + padded(signal.size * DTYPES[stored_type(signal.type)].itemsize)
+
+    def _place_constant(self, node: Node) -> None:
+        if isinstance(node, Input):
+            self.constant[node.name] = frozenset({self.inputs[node.name]})
+        elif not _remembers(node):
+            edges = self.graph.edges_into[node.name]
+            behind = [self.constant.get(e.source) for e in edges if e.delay == 0]
+            known = [b for b in behind if b is not None]
+            if len(known) == len(edges):
+                self.constant[node.name] = frozenset().union(*known)
+
+    def _image(self) -> Array:
+        image = np.zeros(self.state_bytes, np.uint8)
+        for slot in self.states:
+            offset = self.slots[(slot.owner, slot.name)]
+            values = self._initial(slot)
+            if values is not None:
+                raw = np.ascontiguousarray(values).view(np.uint8).reshape(-1)
+                image[offset : offset + raw.size] = raw
+        return image
+
+    def _initial(self, slot: StateSlot) -> Array | None:
+        stored = DTYPES[stored_type(slot.type)]
+        if not isinstance(slot.initial, str):
+            if slot.initial == 0 and np.copysign(1.0, float(slot.initial)) > 0:
+                return None
+            start = np.array(slot.initial, dtype=compute_dtype(slot.type))
+        else:
+            given = self.graph.tensors[slot.initial]
+            start = given.data.astype(compute_dtype(given.type))
+        start = start.astype(compute_dtype(slot.type)).astype(stored)
+        return np.broadcast_to(start, (prod(slot.shape),) if start.ndim == 0 else slot.shape)
+
+
+def _is_reshape(node: Map) -> bool:
+    return isinstance(node.op, Reshape)
+
+
+def _remembers(node: Node) -> bool:
+    """Say whether a node may give another value although the same value arrives."""
+    if isinstance(node, Cell):
+        timed = any(p.timed for p in node.params)
+        drawn = bool(node.program.uses & {"step", "random_bits"})
+        return bool(node.states) or timed or drawn or node.start > 0
+    if isinstance(node, Map):
+        return isinstance(node.op, Synapses) and node.op.delay is not None
+    return isinstance(node, Reduce) and isinstance(node.op, MaxPool) and node.op.mode != "frame"
+
+
+def padded(size: int) -> int:
+    """Give ``size`` rounded up to whole cache lines."""
+    return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT

@@ -1,0 +1,183 @@
+"""The fixed part of a translation unit: what it includes and demands, and its inner kernels."""
+
+from __future__ import annotations
+
+from neurodeploy.engine.emit_dense import SUB_BYTES, TILE_BYTES
+from neurodeploy.engine.grid import GRID_HELPERS
+
+__all__ = ["CHECK", "HEAD", "kernels"]
+
+HEAD = """\
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The results are defined bit by bit: every operation rounds once, to its own type. */
+#if defined(__FAST_MATH__)
+#error "fast-math changes results"
+#endif
+_Static_assert(FLT_EVAL_METHOD == 0, "floats are computed in another type than their own");
+_Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "floats are not IEEE 754");
+
+#if defined(_WIN32)
+#define ND_EXPORT __declspec(dllexport)
+#else
+#define ND_EXPORT __attribute__((visibility("default")))
+#endif
+
+/* What one call runs, and on what. Strides are in elements. */
+typedef struct {
+  const void *const *data;      /* weights, parameters, tables */
+  const void *const *inputs;    /* first element of each input */
+  const int64_t *input_sample;  /* from sample to sample */
+  const int64_t *input_step;    /* from step to step; 0 where a value is presented unchanged */
+  void *const *records;         /* arrays (samples, steps, ...) to fill, or NULL */
+  unsigned char *work;          /* workspace of this thread */
+  int64_t first;                /* first sample of this call, in inputs and records */
+  int64_t samples;
+  int64_t steps;
+  uint64_t seed;
+  uint64_t ordinal;             /* ordinal, in the whole run, of sample 0 */
+} nd_call;
+"""
+
+CHECK = """
+/* 0 where floats behave: subnormals are kept, products are not fused, halves round to even. */
+ND_EXPORT int nd_check(void) {
+  const volatile float small = 0x1p-126f, tiny = 0x1p-149f, half = 0x1p-1f;
+  const volatile double smallest = 0x1p-1022, quarter = 0x1p-2;
+  const volatile float a = 0x1.000002p+0f, b = 0x1.000002p+0f, c = -0x1.000004p+0f;
+  const float made = small * half;
+  const float read = tiny / half;
+  const double wide = smallest * quarter;
+  const float product = a * b;
+  const float sum = product + c;
+  const volatile float odd = 0x1.8p+0f, even = 0x1.4p+1f;
+  const int flushed = made != 0x1p-127f || read != 0x1p-148f || wide != 0x1p-1024;
+  const int fused = sum != 0x0p+0f;
+  const int rounded = rintf(odd) != 2.0f || rintf(even) != 2.0f;
+  return flushed + 2 * fused + 4 * rounded;
+}
+"""
+
+_VECTORS = """
+/* Vectors as wide as the instruction set has them. */
+#if defined(__AVX512F__)
+#define ND_VECTOR 64
+#define ND_EACH(M) M(0) M(1) M(2) M(3)
+#define ND_SUB(M) M(0)
+#elif defined(__AVX__)
+#define ND_VECTOR 32
+#define ND_EACH(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7)
+#define ND_SUB(M) M(0) M(1)
+#else
+#define ND_VECTOR 16
+#define ND_EACH(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7)
+#define ND_SUB(M) M(0) M(1) M(2) M(3)
+#endif
+"""
+
+
+def kernels(text: str) -> str:
+    """Give the kernels that ``text`` calls."""
+    found = []
+    for kind in ("float", "double", "int32_t", "int64_t", "uint32_t", "uint64_t"):
+        forms = [f for f in ("spikes", "values") if f"nd_{f}_{kind}(" in text]
+        if forms:
+            found.append(_VECTOR_TYPE.replace("@KIND@", kind))
+        found += [_kernel(form, kind) for form in forms]
+    head = _VECTORS if found else ""
+    if "nd_find(" in text:
+        found.append(_FIND)
+    grid = GRID_HELPERS if "nd_first(" in text else ""
+    return head + "".join(found) + grid
+
+
+_FIND = """
+/* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. */
+static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t count) {
+  int64_t n = 0, i = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  for (; i + 8 <= count; i += 8) {
+    uint64_t word;
+    memcpy(&word, x + i, 8);
+    for (; word != 0; word &= word - 1) {
+      idx[n] = (int32_t)(i + (__builtin_ctzll(word) >> 3));
+      n++;
+    }
+  }
+#endif
+  for (; i < count; i++) {
+    idx[n] = (int32_t)i;
+    n += x[i];
+  }
+  return n;
+}
+"""
+
+_VECTOR_TYPE = """
+typedef @KIND@ nd_v_@KIND@
+    __attribute__((vector_size(ND_VECTOR), aligned(sizeof(@KIND@)), may_alias));
+"""
+
+_KERNEL = """
+/* y[o] = sum over the n sources idx[] of @FORMULA@, in their order. */
+static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
+    const int32_t *restrict idx, @VALUES@int64_t n, int64_t sources, int64_t targets)
+{
+  enum { WIDE = ND_VECTOR / sizeof(@KIND@), TILE = @TILE_BYTES@ / sizeof(@KIND@),
+         SUB = @SUB_BYTES@ / sizeof(@KIND@) };
+#define ND_ZERO(K) nd_v_@KIND@ a##K = {0};
+#define ND_ADD(K) { @ADD@ }
+#define ND_STORE(K) memcpy(to + K * WIDE, &a##K, sizeof a##K);
+#define ND_COUNT(K) + 1
+  int64_t o = 0;
+  for (; o + TILE <= targets; o += TILE) {
+    for (int64_t h = 0; h < TILE; h += (0 ND_EACH(ND_COUNT)) * WIDE) {
+      const @KIND@ *restrict tile = w + o * sources + h;
+      @KIND@ *restrict to = y + o + h;
+      ND_EACH(ND_ZERO)
+      for (int64_t e = 0; e < n; e++) {
+        const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * TILE);
+@FACTOR@        ND_EACH(ND_ADD)
+      }
+      ND_EACH(ND_STORE)
+    }
+  }
+  for (; o < targets; o += SUB) {
+    const @KIND@ *restrict tile = w + o * sources;
+    @KIND@ to[SUB];
+    ND_SUB(ND_ZERO)
+    for (int64_t e = 0; e < n; e++) {
+      const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * SUB);
+@FACTOR@      ND_SUB(ND_ADD)
+    }
+    ND_SUB(ND_STORE)
+    const int64_t left = targets - o < SUB ? targets - o : SUB;
+    memcpy(y + o, to, (size_t)left * sizeof(@KIND@));
+  }
+#undef ND_ZERO
+#undef ND_ADD
+#undef ND_STORE
+#undef ND_COUNT
+}
+"""
+
+
+def _kernel(form: str, kind: str) -> str:
+    spikes = form == "spikes"
+    changes = {
+        "FORMULA": "its weight" if spikes else "its weight times its value",
+        "TILE_BYTES": str(TILE_BYTES),
+        "SUB_BYTES": str(SUB_BYTES),
+        "VALUES": "" if spikes else f"const {kind} *restrict val, ",
+        "FACTOR": "" if spikes else f"        const {kind} f = val[e];\n",
+        "ADD": "a##K += row[K];" if spikes else f"const nd_v_{kind} p = row[K] * f; a##K += p;",
+        "FORM": form,
+        "KIND": kind,
+    }
+    text = _KERNEL
+    for name, value in changes.items():
+        text = text.replace(f"@{name}@", value)
+    return text

@@ -1,0 +1,129 @@
+"""Collects the C function of one node: its parameters, how it is called, its body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+from neurodeploy.engine.plan import DTYPES, Plan, padded, stored_type
+from neurodeploy.engine.text import comment, indented
+from neurodeploy.ir.nodes import Edge, Node
+from neurodeploy.ir.types import Signal
+
+__all__ = ["NodeWriter", "signal_pointer"]
+
+Array = npt.NDArray[Any]
+Key = tuple[str, str]
+
+
+def signal_pointer(plan: Plan, key: Key) -> str:
+    """Give the C expression of the address of a signal of this step."""
+    offset = plan.offset(key)
+    if offset is None:
+        return f"in{plan.inputs[plan.root(key)[0]]}"
+    return f"({stored_type(plan.graph.signals[key].type)} *)(work + {offset})"
+
+
+@dataclass
+class NodeWriter:
+    """The function of one node.
+
+    Attributes:
+        plan: Where everything lives.
+        node: The node.
+        number: Its place in the canonical order; the name of the function.
+        lines: Statements of the body, unindented.
+    """
+
+    plan: Plan
+    node: Node
+    number: int
+    lines: list[str] = field(default_factory=list)
+    parameters: list[tuple[str, str]] = field(default_factory=list)
+    scratch_used: int = 0
+
+    def edge(self, port: int) -> Edge:
+        """Give the edge that feeds a port."""
+        return self.plan.graph.edges_into[self.node.name][port]
+
+    def signal(self, port: int) -> Signal:
+        """Give the signal that arrives at a port."""
+        return self.plan.graph.signal(self.edge(port))
+
+    def out_signal(self, name: str = "out") -> Signal:
+        """Give the signal of an output."""
+        return self.plan.graph.signals[(self.node.name, name)]
+
+    def arrived(self, port: int, name: str) -> str:
+        """Take what arrives at a port as the parameter ``name``; give its C type."""
+        edge, signal = self.edge(port), self.signal(port)
+        kind = stored_type(signal.type)
+        if edge.delay:
+            at = self.plan.slots[(edge.key, "line")]
+            value = f"({kind} *)(work + {at}) + t % {edge.delay} * {signal.size}"
+        else:
+            value = signal_pointer(self.plan, (edge.source, edge.output))
+        self.parameters.append((f"const {kind} *restrict {name}", value))
+        return kind
+
+    def result(self, name: str, output: str = "out") -> str:
+        """Take the memory of an output as the parameter ``name``; give its C type."""
+        kind = stored_type(self.out_signal(output).type)
+        pointer = signal_pointer(self.plan, (self.node.name, output))
+        self.parameters.append((f"{kind} *restrict {name}", pointer))
+        return kind
+
+    def state(self, state: str, name: str) -> str:
+        """Take a state of the node as the parameter ``name``; give its C type."""
+        slots = {(s.owner, s.name): s for s in self.plan.states}
+        kind = stored_type(slots[(self.node.name, state)].type)
+        offset = self.plan.slots[(self.node.name, state)]
+        self.parameters.append((f"{kind} *restrict {name}", f"({kind} *)(work + {offset})"))
+        return kind
+
+    def data(self, name: str, kind: str, make: Callable[[], Array], what: str) -> None:
+        """Take an array of C type ``kind`` as the parameter ``name``."""
+        number = self.plan.add_data(lambda: make().astype(DTYPES[kind]), what)
+        self.parameters.append(
+            (f"const {kind} *restrict {name}", f"(const {kind} *)c->data[{number}]")
+        )
+
+    def tensor(self, name: str, kind: str, tensor: str) -> None:
+        """Take a tensor of the graph, in its own layout, as the parameter ``name``."""
+        values = self.plan.graph.tensors[tensor].data
+        self.data(name, kind, lambda: values, tensor)
+
+    def scratch(self, name: str, kind: str, length: int) -> None:
+        """Take scratch memory of ``length`` elements as the parameter ``name``."""
+        offset = self.plan.scratch_offset + self.scratch_used
+        self.scratch_used += padded(length * DTYPES[kind].itemsize)
+        self.plan.scratch_bytes = max(self.plan.scratch_bytes, self.scratch_used)
+        self.parameters.append((f"{kind} *restrict {name}", f"({kind} *)(work + {offset})"))
+
+    def value(self, kind: str, name: str, expression: str) -> None:
+        """Take a number that is known where the function is called."""
+        self.parameters.append((f"{kind} {name}", expression))
+
+    def function(self) -> str:
+        """Give the definition."""
+        declared = ",\n    ".join(p for p, _ in self.parameters)
+        what = getattr(self.node, "op", None)
+        title = f"{self.node.family} {type(what).__name__ if what else ''}".strip()
+        head = comment(f"{self.number}: {self.node.name} ({title})")
+        return (
+            f"{head}\nstatic void node_{self.number}(\n    {declared})\n{{\n"
+            f"{indented(self.lines)}\n}}\n"
+        )
+
+    def call(self) -> str:
+        """Give the call, made once per step, or per sample where nothing else can come."""
+        given = ", ".join(value for _, value in self.parameters)
+        text = f"node_{self.number}({given});"
+        inputs = self.plan.constant.get(self.node.name)
+        if inputs is None:
+            return text
+        varies = " || ".join(f"c->input_step[{i}] != 0" for i in sorted(inputs))
+        return f"if (t == 0 || {varies}) {text}"
