@@ -150,8 +150,15 @@ def write_manifest(
         "source_graph": source_graph,
         "files": files,
     }
+    manifest["digest"] = _digest(manifest)
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """Give the digest of everything in the manifest but the digest itself."""
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(file: Path) -> str:
@@ -175,6 +182,8 @@ def open_artifact(path: str | os.PathLike[str]) -> Artifact:
         raise ArtifactError(f"{MANIFEST} is damaged: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{MANIFEST} is not of format {FORMAT}")
+    if manifest.get("digest") != _digest(manifest):
+        raise ArtifactError(f"{MANIFEST} is not the one that was written", hint="compile again")
     raise_findings(ArtifactError, _file_findings(folder, manifest))
     for key, kind in (("target", str), ("options", dict), ("latency_steps", int)):
         if not isinstance(manifest.get(key), kind):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from neurodeploy.errors import MissingDependencyError, UnavailableTargetError, UsageError
+from neurodeploy.errors import MissingDependencyError, UsageError
 from neurodeploy.ir.graph import Graph
 from neurodeploy.reference import simulate
 from neurodeploy.targets.base import OptionValue, Run, Target
@@ -51,15 +51,20 @@ def make_runner(
         return str(name), target.runners()[str(name)](graph, path, options or {})
     try:
         return "engine", _engine(graph, threads)
-    except (MissingDependencyError, UnavailableTargetError) as error:
+    except MissingDependencyError as error:
         if name == "engine":
             raise
-        log.warning(
-            "no C compiler was found, so the reference simulator runs: the same results, slowly. "
-            "%s",
-            error,
-        )
+        _tell_once(error.findings[0].hint)
         return "reference", partial(simulate, graph)
+
+
+@cache
+def _tell_once(hint: str) -> None:
+    """Say why it is slow, once per process and not once per run."""
+    log.warning(
+        "no C compiler was found, so the reference simulator runs: the same results, slowly. %s",
+        hint,
+    )
 
 
 def _engine(graph: Graph, threads: int) -> Run:

@@ -73,6 +73,8 @@ def infer_signals(graph: Graph) -> tuple[Signals, list[Finding]]:
             )
         )
     for (name, _), signal in signals.items():
+        if signal.size < 1:
+            found.append(Finding(f"shape {list(signal.shape)} holds nothing", node=name))
         if signal.size > MAX_ELEMENTS:
             found.append(
                 Finding(

@@ -105,7 +105,11 @@ def _worst_case(
     weight: npt.NDArray[Any], low: int, high: int, bias: npt.NDArray[Any] | None, axis: int
 ) -> tuple[int, int]:
     fan = weight.size // max(1, weight.shape[axis])
-    w = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], fan).astype(object)
+    most = max(abs(int(weight.max())), abs(int(weight.min()))) if weight.size else 0
+    fits = most * max(abs(low), abs(high), 1) * max(fan, 1) < 2**62
+    # whole numbers of Python where int64 might not hold the sum: exact, and slow
+    kind = np.int64 if fits else object
+    w = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], fan).astype(kind)
     ends = np.stack([w * low, w * high])
     up = np.maximum(ends.max(axis=0), 0).sum(axis=1)
     down = np.minimum(ends.min(axis=0), 0).sum(axis=1)
