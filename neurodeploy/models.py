@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from neurodeploy.converters import find_converter
+from neurodeploy.converters.callable_model import build_model, is_callable_spec
 from neurodeploy.data import load_npz, to_numpy
 from neurodeploy.errors import DataError, UsageError
 from neurodeploy.ir.duration import parse_duration
@@ -20,7 +20,6 @@ from neurodeploy.ir.graph import Graph
 __all__ = ["read_model"]
 
 EXAMPLE_SAMPLES = 8
-_CALLABLE = re.compile(r"(?P<place>.+):(?P<name>[A-Za-z_]\w*)")
 
 
 def read_model(
@@ -52,16 +51,15 @@ def read_model(
         if text.lower().endswith(".nd"):
             _refuse(given | ({"weights": weights} if weights else {}), "an .nd file")
             return load_graph(Path(text))
-        match = _CALLABLE.fullmatch(text)
-        if match and not Path(text).exists():
-            from neurodeploy.converters.callable_model import build_model
-
+        if is_callable_spec(text) and not Path(text).exists():
             model = build_model(text, weights=weights)
             weights = None
     if weights is not None:
+        if not hasattr(model, "load_state_dict"):
+            raise UsageError(f"weights {weights!r} given with a model that holds its own")
         from neurodeploy.converters.weights import load_weights
 
-        model = load_weights(model, weights)
+        model = load_weights(cast(Any, model), weights)
     front_end = find_converter(model)
     samples = _first_samples(example)
     if samples is not None and front_end.classes:
