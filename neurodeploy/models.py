@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from neurodeploy.converters import find_converter
 from neurodeploy.converters.callable_model import build_model, is_callable_spec
@@ -72,6 +73,12 @@ def _refuse(given: Mapping[str, Any], what: str) -> None:
         raise UsageError(f"{', '.join(sorted(given))} given with {what}, which needs none of it")
 
 
+def _first(value: object) -> npt.NDArray[Any]:
+    """Give the first samples of an array; numpy's float64 becomes float32, as in every run."""
+    array = to_numpy(value)[:EXAMPLE_SAMPLES]
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
 def _first_samples(example: object) -> object:
     """Give the first samples of an example in any form, as arrays."""
     if example is None:
@@ -82,18 +89,18 @@ def _first_samples(example: object) -> object:
         if not arrays:
             raise DataError(f"{str(example)!r} holds no samples")
         if len(arrays) == 1:
-            return next(iter(arrays.values()))[:EXAMPLE_SAMPLES]
-        return tuple(a[:EXAMPLE_SAMPLES] for a in arrays.values())
+            return _first(next(iter(arrays.values())))
+        return tuple(_first(a) for a in arrays.values())
     if isinstance(example, Mapping):
-        return tuple(to_numpy(v)[:EXAMPLE_SAMPLES] for k, v in example.items() if k != "y")
+        return tuple(_first(v) for k, v in example.items() if k != "y")
     if isinstance(example, np.ndarray) or hasattr(example, "detach"):
-        return to_numpy(example)[:EXAMPLE_SAMPLES]
+        return _first(example)
     if isinstance(example, tuple):
-        return tuple(to_numpy(v)[:EXAMPLE_SAMPLES] for v in example)
+        return tuple(_first(v) for v in example)
     if hasattr(example, "__iter__"):
         batch = next(iter(example), None)
         if batch is None:
             raise DataError("the example gave no batch")
         x = batch[0] if isinstance(batch, list | tuple) and len(batch) == 2 else batch
-        return to_numpy(x)[:EXAMPLE_SAMPLES]
+        return _first(x)
     raise DataError(f"a {type(example).__name__} holds no samples")

@@ -51,7 +51,7 @@ class Latency:
         if seconds is None:
             reasons.append("seconds: not measured, and no model of the target's time exists")
         if graph.dt is None:
-            reasons.append("model_seconds: the graph has no dt, so steps have no duration")
+            reasons.append("model time: the graph has no dt, which `convert --dt` would set")
         duration = None if graph.dt is None else float(graph.dt) * steps
         return Latency(steps, seconds, duration, tuple(reasons))
 

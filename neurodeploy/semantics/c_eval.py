@@ -119,7 +119,7 @@ def c_statements(program: Program, names: Names) -> tuple[list[str], list[str]]:
         kind = "int" if isinstance(instr.type, Bool) else c_type(instr.type)
         if instr.op == "to_int":
             before, expression = _to_int(instr, operands[0], name)
-            statements.append(before)
+            statements += before
         else:
             expression = _expression(instr, operands, names)
         statements.append(f"const {kind} {name} = {expression};")
@@ -242,18 +242,23 @@ def _pow2(instr: Instr, operands: list[_Operand]) -> str:
     return f"{'nd_pow2f' if instr.attr('bits') == 32 else 'nd_pow2d'}({operands[0].text})"
 
 
-def _to_int(instr: Instr, x: _Operand, name: str) -> tuple[str, str]:
+def _to_int(instr: Instr, x: _Operand, name: str) -> tuple[list[str], str]:
     real = c_type(x.type)
     suffix, bits = ("f", 32) if real == "float" else ("", 64)
     function = {"nearest_even": "rint", "floor": "floor", "zero": "trunc"}[
         str(instr.attr("rounding"))
     ]
     lo, hi = int(instr.attr("lo")), int(instr.attr("hi"))
-    t = c_type(instr.type)
-    before = f"const {real} {name}r = {function}{suffix}({x.text});"
+    t, r = c_type(instr.type), f"{name}r"
+    # gcc turns a float to an integer and back into one trunc, which keeps the sign of -0; the
+    # integer 0 has none, so it is taken away before
+    before = [
+        f"const {real} {name}s = {function}{suffix}({x.text});",
+        f"const {real} {r} = {name}s + {c_float(0.0, bits)};",
+    ]
     # NaN compares false, so it gives lo, as in the reference; the cast sees numbers in range only
-    inner = f"{name}r < {c_float(float(hi), bits)} ? ({t}){name}r : {c_int(hi, t)}"
-    return before, f"{name}r > {c_float(float(lo), bits)} ? ({inner}) : {c_int(lo, t)}"
+    inner = f"{r} < {c_float(float(hi), bits)} ? ({t}){r} : {c_int(hi, t)}"
+    return before, f"{r} > {c_float(float(lo), bits)} ? ({inner}) : {c_int(lo, t)}"
 
 
 def _shift_left(instr: Instr, operands: list[_Operand]) -> str:
@@ -264,9 +269,10 @@ def _shift_left(instr: Instr, operands: list[_Operand]) -> str:
 
 def _shift_right(instr: Instr, operands: list[_Operand]) -> str:
     x, n, rounding = operands[0], int(instr.attr("n")), str(instr.attr("rounding"))
-    half = Int(0, 2 ** (n - 1))
-    raised = Int(x.type.lo, x.type.hi + half.hi) if isinstance(x.type, Int) else half
-    t = "int32_t" if fits_int32(x.type, raised) and n <= 30 else "int64_t"
+    if not isinstance(x.type, Int):
+        raise InternalError("shift_right of something that is no integer")
+    raised = x.type.hi + 2 ** (n - 1)  # what rounding to the nearest reaches
+    t = "int32_t" if fits_int32(x.type) and raised <= INT32.hi and n <= 30 else "int64_t"
     name = f"nd_shift_{rounding}{t[3:5]}"
     return _narrowed(f"{name}({x.cast(t)}, {n})", t, instr.type)
 

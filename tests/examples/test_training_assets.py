@@ -199,3 +199,31 @@ def test_files_are_small_and_say_where_they_come_from(name: str) -> None:
     assert {file: size for file, size in sizes.items() if size > LARGEST} == {}
     assert "BSD 3-Clause License" in (folder / "NOTICE").read_text()
     assert "BSD-3-Clause" in _log(name)["data"]["licence"]
+
+
+def test_the_shipped_graph_is_what_the_converter_reads_from_the_weights(
+    digits_script: ModuleType,
+) -> None:
+    """``digits.nd`` is not a file of its own: torch's weights give the same graph."""
+    from safetensors.torch import load_file
+
+    import neurodeploy as nd
+
+    network = digits_script.build_network()
+    network.load_state_dict(load_file(DEMO / "digits.safetensors"))
+    example = digits_script.load_digits_split().xtr[:8]
+    assert nd.load(network.eval(), example=example) == nd.load(str(DEMO / "digits.nd"))
+
+
+def test_the_second_example_runs(
+    oracle: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    oracle("torch")
+    script = _script("basic_motions", monkeypatch)
+    monkeypatch.setattr(
+        "sys.argv", ["basic_motions.py", "--out", str(tmp_path), "--timesteps", "16"]
+    )
+    script.main()
+    shown = capsys.readouterr().out
+    assert shown.count("exact") == 1
+    assert "100.0%" in shown
