@@ -65,7 +65,7 @@ def read_model(
     samples = _first_samples(example)
     if samples is not None and front_end.classes:
         given["example"] = samples
-    return front_end.load(model, dt=seconds, **given)
+    return front_end.read(model, dt=seconds, **given)
 
 
 def _refuse(given: Mapping[str, Any], what: str) -> None:

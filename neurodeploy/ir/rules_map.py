@@ -36,7 +36,7 @@ from neurodeploy.ir.types import (
 )
 from neurodeploy.semantics.types import INT64_MAX, INT64_MIN, Float
 
-__all__ = ["fan_axes", "map_signal", "summed_kind"]
+__all__ = ["fan_axes", "map_signal", "refuse_empty_windows", "summed_kind", "window_shape"]
 
 Tensors = Mapping[str, Tensor]
 
@@ -254,10 +254,23 @@ def _synapses(op: Synapses, arrived: Sequence[Signal], tensors: Tensors) -> Sign
     return Signal(op.shape, kind, summed_kind(x.kind))
 
 
+def refuse_empty_windows(window: Window) -> None:
+    """Refuse a window that may lie in padding alone.
+
+    Raises:
+        GraphError: the padding is as long as the kernel.
+    """
+    for k, d, pair in zip(window.kernel, window.dilation, window.padding, strict=True):
+        if max(pair) >= d * (k - 1) + 1:
+            raise GraphError(f"padding {pair} leaves windows without a position inside")
+
+
 @_rule.register
 def _pool(op: Pool, arrived: Sequence[Signal], tensors: Tensors) -> Signal:
     x = arrived[0]
     shape = window_shape(x, x.shape[0] if x.shape else 0, op.window)
+    if op.divisor == "valid":
+        refuse_empty_windows(op.window)
     kind = x.type
     if x.type == BOOL:
         kind = F32

@@ -6,7 +6,7 @@ import re
 
 from neurodeploy.errors import GraphError
 from neurodeploy.ir.ops import ArgMax, MaxPool, ReduceAxes, ReduceOp
-from neurodeploy.ir.rules_map import summed_kind, window_shape
+from neurodeploy.ir.rules_map import refuse_empty_windows, summed_kind, window_shape
 from neurodeploy.ir.types import BOOL, F32, QType, Signal, num_type_text
 
 __all__ = ["Labels", "parse_equation", "product_signal", "reduce_signal"]
@@ -22,9 +22,7 @@ def reduce_signal(op: ReduceOp, x: Signal) -> Signal:
     """
     if isinstance(op, MaxPool):
         shape = window_shape(x, x.shape[0] if x.shape else 0, op.window)
-        for k, d, pair in zip(op.window.kernel, op.window.dilation, op.window.padding, strict=True):
-            if max(pair) >= d * (k - 1) + 1:
-                raise GraphError(f"padding {pair} leaves windows without a position inside")
+        refuse_empty_windows(op.window)
         return Signal(shape, x.type, x.kind)
     if isinstance(op, ArgMax):
         if not 0 <= op.axis < len(x.shape):

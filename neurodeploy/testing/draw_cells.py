@@ -185,7 +185,13 @@ def _options(draw: Drawing, definition: CellDefinition) -> dict[str, Option]:
             values = (draw.float_type.bits,)
         elif values is None and draw.chance(0.6):
             values = table.get(name)
-        drawn[name] = default if values is None else values[draw.whole(0, len(values) - 1)]
+        if values is None:
+            drawn[name] = default
+            continue
+        choice = draw.whole(0, len(values) - 1)
+        if name in limited and draw.profile.grid == "whole":
+            choice = draw.habits.setdefault((definition.name, name), choice)
+        drawn[name] = values[choice]
     return drawn
 
 

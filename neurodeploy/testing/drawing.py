@@ -44,7 +44,8 @@ class RandomProfile:
         can: Stay inside these capabilities; None for all that a graph can hold.
         grid: ``binary``: weights, inputs and parameters on a binary grid, so that every float sum
             of a Map is exact and no order of adding can change it. ``whole``: also whole
-            thresholds, such that a target may keep them as they are.
+            thresholds, and one choice for all cells of a graph where capabilities restrict an
+            option, so that a target may lower many graphs without changing anything.
         rare: Chance of each thing that capabilities have no word for: parameters that change
             with time, initial values, a late start.
     """
@@ -111,6 +112,7 @@ class Drawing:
     traces: Traces = field(default_factory=dict)
     refs: list[Ref] = field(default_factory=list)
     count: int = 0
+    habits: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.builder = GraphBuilder("1ms", float_type=self.float_type)

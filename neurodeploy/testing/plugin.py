@@ -42,7 +42,7 @@ def _asked(args: tuple[str, ...] | tuple[Path, ...]) -> bool:
     """Say whether the run names the suite, by its module or by its folder."""
     for arg in map(str, args):
         place = arg.partition("::")[0]
-        if place.startswith("neurodeploy.testing"):
+        if place in ("neurodeploy.testing", "neurodeploy.testing.test_conformance"):
             return True
         if not place.startswith("-") and HERE in (path := Path(place).resolve(), path.parent):
             return True

@@ -89,14 +89,14 @@ def populations(graph: Graph) -> tuple[tuple[str, str], ...]:
 
 
 def spiking_share(trace: Mapping[tuple[str, str], Array], graph: Graph) -> float:
-    """Give the share of the populations that sent at least one event; 1 where there are none.
+    """Give the share of the populations that sent at least one event; 0 where there are none.
 
     Args:
         trace: Recorded values; must hold `populations` of the graph.
         graph: The graph.
     """
     keys = populations(graph)
-    return sum(bool(np.any(trace[k])) for k in keys) / len(keys) if keys else 1.0
+    return sum(bool(np.any(trace[k])) for k in keys) / max(1, len(keys))
 
 
 def _draw(rng: np.random.Generator, profile: RandomProfile, blocks: int | None) -> RandomCase:
@@ -110,7 +110,7 @@ def _draw(rng: np.random.Generator, profile: RandomProfile, blocks: int | None) 
         for _ in range(12):
             if _block(draw):
                 break
-    if not populations_of(draw):
+    if not _has_population(draw):
         for _ in range(12):
             if _population(draw, _pick(draw)):
                 break
@@ -123,7 +123,7 @@ def _draw(rng: np.random.Generator, profile: RandomProfile, blocks: int | None) 
     )
 
 
-def populations_of(draw: Drawing) -> bool:
+def _has_population(draw: Drawing) -> bool:
     """Say whether any cell of the drawing sends events."""
     return any(
         next(iter(cell_signals(n).values())).kind in ("spike", "graded", "signed")

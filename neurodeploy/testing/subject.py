@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from neurodeploy.errors import CapabilityError
-from neurodeploy.ir.graph import Graph
-from neurodeploy.reference import Trace, simulate
 from neurodeploy.targets.base import Capabilities, Lowered, OptionValue, Placement, Target
 from neurodeploy.targets.options import parse_options
 from neurodeploy.targets.registry import resolve_target
@@ -45,10 +43,10 @@ class Subject:
 
     Attributes:
         name: Name of the profile.
+        work: Where files may be written.
         options: Options to compile with.
         cases: How many random graphs to draw.
         runners: Runners to compare with the reference; None for all that the target has.
-        work: Where files may be written.
     """
 
     name: str
@@ -129,9 +127,3 @@ def padded(case: RandomCase, more: int) -> RandomCase:
             values = np.pad(values, zeros)
         longer[node.name] = values
     return replace(case, inputs=longer, timesteps=case.timesteps + more)
-
-
-def reference_outputs(graph: Graph, case: RandomCase) -> Trace:
-    """Run a graph on the inputs of a case and give its outputs."""
-    keys = [(n.name, "out") for n in graph.outputs]
-    return simulate(graph, case.inputs, case.timesteps, record=keys)

@@ -211,7 +211,8 @@ def test_the_shipped_graph_is_what_the_converter_reads_from_the_weights(
 
     network = digits_script.build_network()
     network.load_state_dict(load_file(DEMO / "digits.safetensors"))
-    example = digits_script.load_digits_split().xtr[:8]
+    split = digits_script.load_digits_split()
+    example, _ = digits_script.to_tensors(split.xtr[:8], split.ytr[:8])
     assert nd.load(network.eval(), example=example) == nd.load(str(DEMO / "digits.nd"))
 
 
