@@ -1,4 +1,101 @@
 """Front ends: what reads a trained network and returns a `Graph`.
 
 Lives in the repository's ``converters/`` directory and imports as ``neurodeploy.converters``.
+Ours stand in a table, others in the entry-point group ``neurodeploy.converters``; one resolver
+serves both, and `neurodeploy.converters.base` tells how to write one. Importing this package
+loads no framework.
 """
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from pathlib import PurePath
+
+from neurodeploy.converters.base import FrontEnd
+from neurodeploy.errors import ConversionError, UsageError
+
+__all__ = ["ENTRY_POINT_GROUP", "FrontEnd", "converter_names", "find_converter", "get_converter"]
+
+ENTRY_POINT_GROUP = "neurodeploy.converters"
+
+# front end: where its FrontEnd is
+_OURS = {
+    "onnx": "neurodeploy.converters.onnx:FRONT_END",
+    "torch": "neurodeploy.converters.torch:FRONT_END",
+}
+
+
+def _places() -> dict[str, str]:
+    """Give module:attribute of every front end that is installed.
+
+    Raises:
+        ConversionError: two packages offer a front end of the same name.
+    """
+    places = dict(_OURS)
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in places and places[point.name] != point.value:
+            raise ConversionError(
+                f"two packages offer a front end named {point.name!r}: "
+                f"{places[point.name]} and {point.value}",
+                hint="uninstall one of them",
+            )
+        places[point.name] = point.value
+    return places
+
+
+def converter_names() -> tuple[str, ...]:
+    """Give the names of all installed front ends.
+
+    >>> {"onnx", "torch"} <= set(converter_names())
+    True
+    """
+    return tuple(sorted(_places()))
+
+
+def get_converter(name: str) -> FrontEnd:
+    """Give the front end ``name``.
+
+    >>> get_converter("onnx").suffixes
+    ('.onnx',)
+
+    Raises:
+        UsageError: there is none of that name; the hint lists those that there are.
+        ConversionError: it cannot be loaded, or is no `FrontEnd`.
+    """
+    places = _places()
+    if name not in places:
+        raise UsageError(f"there is no front end {name!r}", hint=f"front ends: {sorted(places)}")
+    module, _, attribute = places[name].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConversionError(
+            f"front end {name!r} ({places[name]}) cannot be loaded: {error}"
+        ) from error
+    if not isinstance(found, FrontEnd):
+        raise ConversionError(
+            f"{places[name]} is no FrontEnd", hint="see neurodeploy.converters.base"
+        )
+    return found
+
+
+def find_converter(model: object) -> FrontEnd:
+    """Give the one front end that reads ``model``: a path by its suffix, an object by its class.
+
+    >>> find_converter("net.onnx").name
+    'onnx'
+
+    Raises:
+        UsageError: no front end reads it, or several do.
+    """
+    front_ends = [get_converter(name) for name in converter_names()]
+    found = [f for f in front_ends if f.reads(model)]
+    if len(found) == 1:
+        return found[0]
+    what = f"{str(model)!r}" if isinstance(model, str | PurePath) else f"a {type(model).__name__}"
+    if found:
+        names = ", ".join(f.name for f in found)
+        raise UsageError(f"several front ends read {what}: {names}", hint="call one by its name")
+    known = ", ".join(s for f in front_ends for s in (*f.suffixes, *f.classes))
+    raise UsageError(f"no front end reads {what}", hint=f"read are {known}")

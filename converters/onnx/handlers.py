@@ -1,0 +1,19 @@
+"""Fills the table of ONNX handlers; each file with a group of operators is imported here."""
+
+from __future__ import annotations
+
+from neurodeploy.converters.onnx import (
+    handlers_linear,
+    handlers_pointwise,
+    handlers_pool,
+    handlers_shape,
+)
+from neurodeploy.converters.onnx.table import HANDLERS
+
+__all__ = [
+    "HANDLERS",
+    "handlers_linear",
+    "handlers_pointwise",
+    "handlers_pool",
+    "handlers_shape",
+]

@@ -1,0 +1,16 @@
+"""Plain PyTorch modules, captured by ``torch.export`` and compared with eager mode."""
+
+from __future__ import annotations
+
+from neurodeploy.converters.base import FrontEnd
+from neurodeploy.converters.torch.load import load_torch
+
+__all__ = ["FRONT_END", "load_torch"]
+
+FRONT_END = FrontEnd(
+    name="torch",
+    load=load_torch,
+    summary="plain PyTorch modules, through torch.export",
+    classes=("torch.nn.modules.module.Module",),
+    extra="torch",
+)

@@ -1,0 +1,218 @@
+"""Runs a module in eager mode, checks that it can be captured, and exports it."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from neurodeploy.converters.torch.example import Example
+from neurodeploy.errors import ConversionError, UsageError
+
+__all__ = ["Capture", "capture", "export", "plain_module", "untouched"]
+
+# Between batches of two sizes a kernel may add in another order; samples that mix differ more.
+BATCH_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A module as captured.
+
+    Attributes:
+        program: The exported program: functional, and in terms of ATen operators.
+        example: What it was run on.
+        outputs: What the module gave in eager mode.
+        names: Names of the outputs, in the same order.
+    """
+
+    program: ExportedProgram
+    example: Example
+    outputs: tuple[torch.Tensor, ...]
+    names: tuple[str, ...]
+
+
+def plain_module(module: object) -> nn.Module:
+    """Take off the wrappers of torch.compile and of data parallelism.
+
+    Raises:
+        UsageError: it is no module.
+        ConversionError: it is compiled by TorchScript.
+    """
+    for attribute in ("_orig_mod", "module"):
+        wrapped = type(module).__name__ in (
+            "OptimizedModule",
+            "DataParallel",
+            "DistributedDataParallel",
+        )
+        if wrapped and isinstance(getattr(module, attribute, None), nn.Module):
+            module = getattr(module, attribute)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ConversionError(
+            "a TorchScript module cannot be exported", hint="give the module that it was made from"
+        )
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"a {type(module).__name__} is no torch.nn.Module")
+    return module
+
+
+@contextmanager
+def untouched(module: nn.Module) -> Iterator[None]:
+    """Run what is inside in evaluation mode without gradients; leave the module as it was.
+
+    Modes, attributes (a state that ``forward`` keeps in one, too) and buffers are restored.
+    """
+    layers = list(module.modules())
+    saved = [_shallow(vars(layer)) for layer in layers]
+    held = [
+        (value, value.detach().clone())
+        for layer in layers
+        for value in (*vars(layer).values(), *layer._buffers.values())
+        if isinstance(value, torch.Tensor)
+    ]
+    for layer in layers:
+        layer.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for value, before in held:
+            if value.shape == before.shape:
+                value.data.copy_(before)
+        for layer, attributes in zip(layers, saved, strict=True):
+            vars(layer).clear()
+            vars(layer).update(attributes)
+
+
+def _shallow(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: type(v)(v) if type(v) in (dict, list) else v for k, v in attributes.items()}
+
+
+def capture(module: nn.Module, example: Example) -> Capture:
+    """Run and export a module.
+
+    Raises:
+        ConversionError: it cannot run on the example or be exported, keeps a state or draws
+            random numbers, or mixes the samples of a batch.
+    """
+    with untouched(module):
+        first = _run(module, example)
+        names, outputs = _named(first, example)
+        again = _named(_run(module, example), example)[1]
+        if any(not torch.equal(a, b) for a, b in zip(outputs, again, strict=True)):
+            raise ConversionError(
+                "the module gives two different results for the same input in evaluation mode",
+                hint="it keeps a state between calls or draws random numbers; neither is handled",
+            )
+        _check_batch(module, example, outputs)
+        program = export(module, example)
+    return Capture(program, example, outputs, names)
+
+
+def _run(module: nn.Module, example: Example) -> object:
+    shapes = ", ".join(f"{k} {list(v.shape)}" for k, v in example.inputs.items())
+    try:
+        return module(*example.inputs.values())
+    except Exception as error:  # the user's code may raise anything
+        raise ConversionError(
+            f"the module does not run on the example ({shapes}): {_reason(error)}",
+            hint="the example is a batch: its first axis counts samples",
+        ) from error
+
+
+def _named(result: object, example: Example) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...]]:
+    leaves = pytree.tree_flatten_with_path(result)[0]
+    names, tensors = [], []
+    for path, value in leaves:
+        if not isinstance(value, torch.Tensor):
+            raise ConversionError(
+                f"the module returns a {type(value).__name__}", hint="return tensors"
+            )
+        parts = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path]
+        names.append(".".join(f"out{p}" if p.isdigit() else p for p in parts) or "out")
+        tensors.append(value.detach().clone())
+    for name, value in zip(names, tensors, strict=True):
+        if value.ndim < 1 or value.shape[0] != example.samples:
+            raise ConversionError(
+                f"output {name!r} of shape {list(value.shape)} is not one value per sample "
+                f"({example.samples} samples went in)",
+                hint="the first axis of every output is the batch",
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise ConversionError(f"output {name!r} holds NaN or infinity on the example")
+    if not tensors:
+        raise ConversionError("the module returns nothing")
+    return tuple(names), tuple(tensors)
+
+
+def _check_batch(module: nn.Module, example: Example, outputs: Sequence[torch.Tensor]) -> None:
+    """Refuse a module whose result for a sample depends on the rest of the batch."""
+    hint = "each sample must be computed by itself, for any size of the batch"
+    more = example.grown()
+    try:
+        grown = _named(_run(module, more), more)[1]
+    except ConversionError as error:
+        raise ConversionError(
+            f"the module runs on a batch of {example.samples} samples but not of {more.samples}: "
+            f"{error.findings[0].message}",
+            hint=hint,
+        ) from error
+    for a, b in zip(outputs, grown, strict=True):
+        kept = b[: example.samples]
+        scale = float(a.abs().max()) if a.numel() else 0.0
+        if a.shape != kept.shape or bool(((a - kept).abs() > BATCH_TOLERANCE * scale).any()):
+            raise ConversionError(
+                "the result for a sample depends on the other samples of its batch", hint=hint
+            )
+
+
+def export(module: nn.Module, example: Example) -> ExportedProgram:
+    """Export a module and make the program functional, so that no operator works in place.
+
+    Raises:
+        ConversionError: torch.export cannot capture it, or it writes to a buffer or an input.
+    """
+    with warnings.catch_warnings():
+        # torch warns of its own deprecated calls in here
+        warnings.simplefilter("ignore")
+        try:
+            program: ExportedProgram = torch.export.export(module, tuple(example.inputs.values()))
+            if _writes(program):
+                program = program.run_decompositions({})
+        except Exception as error:  # capture fails with exceptions of many kinds
+            raise ConversionError(
+                f"torch.export cannot capture the module: {_reason(error)}",
+                hint="forward may not branch on values of tensors; branch on shapes or options",
+            ) from error
+    signature = program.graph_signature
+    written = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
+    if written:
+        raise ConversionError(
+            f"forward writes to {', '.join(sorted(written))}",
+            hint="a state or an input that forward changes is not handled",
+        )
+    return program
+
+
+def _writes(program: ExportedProgram) -> bool:
+    """Say whether an operator of the program works in place, or is none of ATen."""
+    schemas = [
+        getattr(node.target, "_schema", None)
+        for node in program.graph.nodes
+        if node.op == "call_function" and node.target is not operator.getitem
+    ]
+    return any(schema is None or schema.is_mutable for schema in schemas)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    return f"{type(error).__name__}: {text}"[:300].rstrip(": ")

@@ -1,0 +1,150 @@
+"""Operators that move elements without computing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from neurodeploy.converters.emit import Padded, signal
+from neurodeploy.converters.emit_shapes import (
+    join,
+    pad,
+    permute,
+    reshape,
+    sample_axis,
+    select,
+)
+from neurodeploy.converters.torch.table import HANDLERS, Arguments
+from neurodeploy.errors import ConversionError
+
+if TYPE_CHECKING:
+    from neurodeploy.converters.torch.walk import Walk
+
+__all__: list[str] = []
+
+
+@HANDLERS.handles(
+    "_unsafe_view", "flatten", "reshape", "squeeze", "unflatten", "unsqueeze", "view",
+    "_reshape_copy", "view_copy", "squeeze_copy", "unsqueeze_copy",
+)  # fmt: skip
+def _reshape(walk: Walk, a: Arguments) -> object:
+    return reshape(walk.emit, a["self"], walk.shape, walk.batch)
+
+
+@HANDLERS.handles(
+    "alias", "clone", "contiguous", "detach", "dropout", "feature_dropout", "lift_fresh_copy",
+    "native_dropout", "alias_copy", "detach_copy", "alpha_dropout",
+)  # fmt: skip
+def _same(walk: Walk, a: Arguments) -> object:
+    if a.get("train"):
+        raise ConversionError("dropout that is active in evaluation mode", hint="drop it")
+    x = a.get("self", a.get("input"))
+    return (x, None) if walk.node.name.startswith("native_dropout") else x
+
+
+@HANDLERS.handles("_to_copy", "to", "type_as")
+def _to(walk: Walk, a: Arguments) -> object:
+    before = walk.node.all_input_nodes[0].meta["val"].dtype
+    after = walk.node.meta["val"].dtype
+    if before != after:
+        raise ConversionError(f"a cast from {before} to {after}", hint="leave it out")
+    return a["self"]
+
+
+@HANDLERS.handles("expand")
+def _expand(walk: Walk, a: Arguments) -> object:
+    if walk.shape != (walk.batch, *signal(a["self"]).shape):
+        raise ConversionError("a signal is repeated", hint="add or multiply by broadcasting")
+    return a["self"]
+
+
+@HANDLERS.handles("permute", "permute_copy")
+def _permute(walk: Walk, a: Arguments) -> object:
+    return permute(walk.emit, a["self"], a["dims"])
+
+
+@HANDLERS.handles("transpose", "transpose_copy")
+def _transpose(walk: Walk, a: Arguments) -> object:
+    order = list(range(len(signal(a["self"]).shape) + 1))
+    i, j = a["dim0"], a["dim1"]
+    order[i], order[j] = order[j], order[i]
+    return permute(walk.emit, a["self"], order)
+
+
+@HANDLERS.handles("t")
+def _t(walk: Walk, a: Arguments) -> object:
+    return permute(walk.emit, a["self"], (1, 0) if len(signal(a["self"]).shape) == 1 else (0,))
+
+
+@HANDLERS.handles("cat")
+def _cat(walk: Walk, a: Arguments) -> object:
+    return join(walk.emit, a["tensors"], a["dim"])
+
+
+@HANDLERS.handles("slice", "slice_copy")
+def _slice(walk: Walk, a: Arguments) -> object:
+    ref = signal(a["self"])
+    rank = len(ref.shape) + 1
+    lengths = (walk.batch, *ref.shape)
+    length = lengths[a["dim"]]
+    taken = range(length)[slice(a["start"], a["end"], a["step"])]
+    if taken == range(length):
+        return ref
+    return select(walk.emit, ref, sample_axis(a["dim"], rank, "a slice"), taken)
+
+
+@HANDLERS.handles("select", "select_copy")
+def _select(walk: Walk, a: Arguments) -> object:
+    ref = signal(a["self"])
+    axis = sample_axis(a["dim"], len(ref.shape) + 1, "a selection")
+    return select(walk.emit, ref, axis, [int(a["index"])], drop=True)
+
+
+@HANDLERS.handles("index_select")
+def _index_select(walk: Walk, a: Arguments) -> object:
+    ref = signal(a["self"])
+    axis = sample_axis(a["dim"], len(ref.shape) + 1, "a selection")
+    indices = walk.array(a["index"], "the indices of a selection").reshape(-1)
+    return select(walk.emit, ref, axis, [int(i) for i in indices])
+
+
+@HANDLERS.handles("flip")
+def _flip(walk: Walk, a: Arguments) -> object:
+    found = signal(a["self"])
+    for dim in a["dims"]:
+        axis = sample_axis(dim, len(found.shape) + 1, "a flip")
+        found = select(walk.emit, found, axis, range(found.shape[axis])[::-1])
+    return found
+
+
+@HANDLERS.handles("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split")
+def _split(walk: Walk, a: Arguments) -> Sequence[Callable[[], object]]:
+    """Give the parts as functions, so that parts that nothing reads make no nodes."""
+    ref = signal(a["self"])
+    axis = sample_axis(a["dim"], len(ref.shape) + 1, "a split")
+    drop = walk.node.name.startswith("unbind")
+    parts: list[Callable[[], object]] = []
+    layer, begin = walk.emit.layer, 0
+    for value in walk.node.meta["val"]:
+        end = begin + (1 if drop else int(value.shape[axis + 1]))
+
+        def part(at: tuple[int, ...] = tuple(range(begin, end))) -> object:
+            with walk.emit.at(layer):
+                return select(walk.emit, ref, axis, at, drop=drop)
+
+        parts.append(part)
+        begin = end
+    return parts
+
+
+@HANDLERS.handles("constant_pad_nd", "pad")
+def _pad(walk: Walk, a: Arguments) -> object:
+    if a.get("mode", "constant") != "constant":
+        raise ConversionError(f"padding of mode {a['mode']!r}", hint="only zeros are handled")
+    x = a["self"]
+    rank = len((x.ref if isinstance(x, Padded) else signal(x)).shape)
+    flat = a["pad"]
+    pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)][::-1]
+    if len(pairs) > rank:
+        raise ConversionError("padding of the batch axis")
+    return pad(x, [(0, 0)] * (rank - len(pairs)) + pairs, float(a["value"] or 0))
