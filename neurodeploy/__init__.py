@@ -18,8 +18,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from neurodeploy.api import compare, compile, convert, load, open, profile, run, save
     from neurodeploy.artifact import Artifact
-    from neurodeploy.comparison import Comparison
     from neurodeploy.deployment import deploy
+    from neurodeploy.differences import Comparison
     from neurodeploy.errors import Finding, NeurodeployError
     from neurodeploy.ir.builder import GraphBuilder
     from neurodeploy.ir.graph import Change, Graph
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Artifact": "neurodeploy.artifact",
     "Change": "neurodeploy.ir.graph",
-    "Comparison": "neurodeploy.comparison",
+    "Comparison": "neurodeploy.differences",
     "Finding": "neurodeploy.errors",
     "Graph": "neurodeploy.ir.graph",
     "GraphBuilder": "neurodeploy.ir.builder",

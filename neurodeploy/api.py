@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neurodeploy.artifact import Artifact, open_artifact
-from neurodeploy.comparison import Comparison
+from neurodeploy.comparison import Side
 from neurodeploy.comparison import compare as compare_sides
 from neurodeploy.compiling import compile_graph
 from neurodeploy.data import Data, as_samples, timesteps_of
+from neurodeploy.differences import Comparison
 from neurodeploy.execute import Progress, execute
 from neurodeploy.ir.file import save_graph
 from neurodeploy.ir.graph import Graph
@@ -273,8 +274,8 @@ def compare(
     )
 
 
-def resolve(what: object, example: Data = None) -> Graph | Artifact:
-    """Give the graph or artifact that a value or a path stands for.
+def resolve(what: object, example: Data = None) -> Graph | Artifact | Side:
+    """Give what a value or a path stands for; a torch module stands for itself, run eagerly.
 
     Raises:
         UsageError: the path leads nowhere.
@@ -283,4 +284,9 @@ def resolve(what: object, example: Data = None) -> Graph | Artifact:
         return what
     if isinstance(what, str | os.PathLike) and Path(what).is_dir():
         return open_artifact(what)
-    return load(what, example=example)
+    graph = load(what, example=example)
+    if hasattr(what, "named_modules"):
+        from neurodeploy.converters.torch.eager import eager_side
+
+        return eager_side(what, graph)
+    return graph

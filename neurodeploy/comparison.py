@@ -18,14 +18,14 @@ import numpy.typing as npt
 
 from neurodeploy.artifact import Artifact
 from neurodeploy.data import Data, as_samples, timesteps_of
-from neurodeploy.errors import UsageError
+from neurodeploy.differences import Comparison, FirstDifference, NodeDifference
 from neurodeploy.execute import Progress, reference_runner, spiking_outputs
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Node
 from neurodeploy.rounding import Bounds, rounding_bounds
 from neurodeploy.targets.base import Run
 
-__all__ = ["Comparison", "FirstDifference", "NodeDifference", "compare"]
+__all__ = ["Comparison", "FirstDifference", "NodeDifference", "Side", "compare"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -33,161 +33,29 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class FirstDifference:
-    """The earliest step at which a node differs.
+class Side:
+    """One side of a comparison: a graph, and whatever runs it.
 
     Attributes:
-        sample: Sample.
-        step: Step.
-        index: Flat index of the neuron.
-        a: Value on the left.
-        b: Value on the right.
-        margin: ``|v - threshold|`` of the left at that point; None where nothing fires.
+        graph: The graph.
+        run: What runs it; it may be a framework outside.
+        latency: Steps by which its outputs come late.
+        keys: The outputs that ``run`` can record; None for all.
     """
 
-    sample: int
-    step: int
-    index: int
-    a: float
-    b: float
-    margin: float | None
+    graph: Graph
+    run: Run
+    latency: int = 0
+    keys: frozenset[Key] | None = None
 
-    def to_json(self) -> dict[str, object]:
-        """Give the keys of the JSON contract."""
-        return {
-            "sample": self.sample,
-            "step": self.step,
-            "index": self.index,
-            "a": self.a,
-            "b": self.b,
-            "margin": self.margin,
-        }
-
-
-@dataclass(frozen=True)
-class NodeDifference:
-    """How the outputs and states of one pair of nodes compare.
-
-    Attributes:
-        name: Name of the node on the left.
-        mismatches: Values of its outputs that differ, over samples, steps and neurons.
-        state_mismatches: Values of its states that differ, where both sides have the state.
-        count_a: Spikes on the left (non-zero values where it does not spike).
-        count_b: Spikes on the right.
-        compared: Values compared, states included.
-        roots: Neurons that diverge although their inputs are still equal.
-        worst: Largest margin of a root, as a multiple of the node's rounding bound.
-        first: The earliest difference; None where there is none.
-    """
-
-    name: str
-    mismatches: int
-    state_mismatches: int
-    count_a: int
-    count_b: int
-    compared: int
-    roots: int = 0
-    worst: float = 0.0
-    first: FirstDifference | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Give the keys of the JSON contract."""
-        return {
-            "name": self.name,
-            "mismatches": self.mismatches,
-            "state_mismatches": self.state_mismatches,
-            "count_a": self.count_a,
-            "count_b": self.count_b,
-            "compared": self.compared,
-            "roots": self.roots,
-            "first": None if self.first is None else self.first.to_json(),
-        }
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The outcome of `compare`.
-
-    Attributes:
-        verdict: ``exact``, ``near`` or ``differs``.
-        nodes: One entry per matched pair of nodes.
-        unmatched: Nodes with spikes that have no partner on the other side.
-        samples: Samples compared.
-        timesteps: Steps compared.
-        predictions: Share of samples with the same prediction; None where nothing is classified.
-    """
-
-    verdict: str
-    nodes: tuple[NodeDifference, ...]
-    unmatched: tuple[str, ...]
-    samples: int
-    timesteps: int
-    predictions: float | None
-
-    @property
-    def equal(self) -> bool:
-        """True for ``exact`` and ``near``."""
-        return self.verdict in ("exact", "near")
-
-    @property
-    def first(self) -> NodeDifference | None:
-        """The node that differs at the earliest step."""
-        different = [n for n in self.nodes if n.first is not None]
-        return min(different, key=lambda n: n.first.step if n.first else 0, default=None)
-
-    def meets(self, expected: str) -> bool:
-        """Say whether the outcome is at least what was expected.
-
-        Args:
-            expected: ``exact``, ``near``, or ``predictions>=SHARE``.
-
-        Raises:
-            UsageError: it is none of these.
-        """
-        if expected == "exact":
-            return self.verdict == "exact"
-        if expected == "near":
-            return self.equal
-        name, sign, number = expected.partition(">=")
-        try:
-            share = float(number)
-        except ValueError:
-            share = -1.0
-        if name != "predictions" or not sign or not 0 <= share <= 1:
-            raise UsageError(f"expectation {expected!r}", hint="exact, near, or predictions>=0.99")
-        return self.predictions is not None and self.predictions >= share
-
-    def to_json(self) -> dict[str, object]:
-        """Give the keys of the JSON contract of ``compare``."""
-        return {
-            "equal": self.equal,
-            "verdict": self.verdict,
-            "nodes": [n.to_json() for n in self.nodes],
-            "unmatched": list(self.unmatched),
-            "samples": self.samples,
-            "timesteps": self.timesteps,
-            "predictions": self.predictions,
-        }
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.verdict}: {self.samples} samples, {self.timesteps} timesteps, "
-            f"{sum(n.compared for n in self.nodes)} values compared"
-        ]
-        for n in self.nodes:
-            if n.mismatches or n.state_mismatches:
-                lines.append(
-                    f"  {n.name}: {n.mismatches} outputs and {n.state_mismatches} states differ, "
-                    f"{n.count_a} against {n.count_b} spikes"
-                )
-        if self.unmatched:
-            lines.append(f"  without a partner: {', '.join(self.unmatched)}")
-        return "\n".join(lines)
+    def has(self, key: Key) -> bool:
+        """Say whether ``run`` can record ``key``."""
+        return self.keys is None or key in self.keys
 
 
 def compare(
-    a: Graph | Artifact,
-    b: Graph | Artifact,
+    a: Graph | Artifact | Side,
+    b: Graph | Artifact | Side,
     x: Data,
     *,
     timesteps: int | None = None,
@@ -226,17 +94,12 @@ def compare(
     return tally.result(samples.count)
 
 
-@dataclass(frozen=True)
-class _Side:
-    graph: Graph
-    run: Run
-    latency: int
-
-
-def _side(what: Graph | Artifact, on: str | None) -> _Side:
+def _side(what: Graph | Artifact | Side, on: str | None) -> Side:
+    if isinstance(what, Side):
+        return what
     if isinstance(what, Artifact):
-        return _Side(what.graph, what.runner(on)[1], what.latency_steps)
-    return _Side(what, reference_runner(what), 0)
+        return Side(what.graph, what.runner(on)[1], what.latency_steps)
+    return Side(what, reference_runner(what))
 
 
 def _partners(left: Graph, right: Graph) -> dict[str, str]:
@@ -260,8 +123,8 @@ def _partners(left: Graph, right: Graph) -> dict[str, str]:
 class _Tally:
     """Adds up differences batch by batch."""
 
-    left: _Side
-    right: _Side
+    left: Side
+    right: Side
     steps: int
     nodes: dict[str, NodeDifference] = field(default_factory=dict)
     far: bool = False
@@ -275,6 +138,8 @@ class _Tally:
             for a, b in self.partners.items()
             for out in self.left.graph.node(a).outputs
             if out in self.right.graph.node(b).outputs
+            and self.left.has((a, out))
+            and self.right.has((b, out))
             and self.left.graph.signals[(a, out)].shape == self.right.graph.signals[(b, out)].shape
         ]
         spiking = {n for n, _ in spiking_outputs(self.left.graph)}
@@ -284,14 +149,14 @@ class _Tally:
         """Run one batch on both sides and add what differs."""
         late, early = max(0, self.lag), max(0, -self.lag)
         ta = self.left.run(
-            xa,
+            _longer(self.left.graph, xa, early),
             self.steps + early,
             record=[(a, o) for a, _, o in self.keys],
             seed=seed,
             first_sample=start,
         )
         tb = self.right.run(
-            xb,
+            _longer(self.right.graph, xb, late),
             self.steps + late,
             record=[(b, o) for _, b, o in self.keys],
             seed=seed,
@@ -302,7 +167,11 @@ class _Tally:
         unequal = {key: va[key] != vb[key] for key in va}
         bounds = None
         if any(d.any() for d in unequal.values()):
-            bounds = rounding_bounds(self.left.graph, xa, self.steps, seed=seed, first_sample=start)
+            longer = _longer(self.left.graph, xa, early)
+            measured = rounding_bounds(
+                self.left.graph, longer, self.steps + early, seed=seed, first_sample=start
+            )
+            bounds = measured.later(early)
         for name in dict.fromkeys(a for a, _, _ in self.keys):
             self._node(name, va, vb, unequal, bounds, start)
         for out in self.left.graph.outputs:
@@ -363,6 +232,17 @@ class _Tally:
         return Comparison(
             verdict, tuple(self.nodes.values()), self.unmatched, samples, self.steps, share
         )
+
+
+def _longer(graph: Graph, inputs: Mapping[str, Array], extra: int) -> dict[str, Array]:
+    """Pad inputs that have a time axis with silence, for the steps that one side comes late."""
+    ranks = {n.name: len(n.shape) + 2 for n in graph.inputs}
+    return {
+        name: np.pad(x, [(0, 0), (0, extra), *[(0, 0)] * (x.ndim - 2)])
+        if extra and x.ndim == ranks[name]
+        else x
+        for name, x in inputs.items()
+    }
 
 
 def _argmax(values: Array) -> Array:

@@ -12,8 +12,8 @@ import numpy as np
 
 from neurodeploy.api import compare, compile, convert, load, profile, run, save
 from neurodeploy.artifact import Artifact
-from neurodeploy.comparison import Comparison
 from neurodeploy.data import as_samples
+from neurodeploy.differences import Comparison
 from neurodeploy.errors import UsageError
 from neurodeploy.execute import Progress
 from neurodeploy.ir.decoding import with_decoding

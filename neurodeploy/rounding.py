@@ -8,7 +8,7 @@ then measures what float32 rounding does to it, whatever its threshold is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,10 @@ class Bounds:
     drift: Mapping[Key, float]
     fire_drift: Mapping[str, float]
     margins: Mapping[str, Array]
+
+    def later(self, steps: int) -> Bounds:
+        """Give the bounds of what happens from ``steps`` on."""
+        return replace(self, margins={name: m[:, steps:] for name, m in self.margins.items()})
 
     def judge(
         self,
