@@ -23,7 +23,7 @@ from neurodeploy.ir.ops import ArgMax, MaxPool, ReduceAxes, Synapses
 from neurodeploy.ir.state import StateSlot, graph_state
 from neurodeploy.ir.types import NumType, Signal, expression_type
 from neurodeploy.semantics.linear import apply_map, finish_sum, synapse_order
-from neurodeploy.semantics.numpy_eval import Frame, evaluate
+from neurodeploy.semantics.numpy_eval import Frame, evaluate, wider
 from neurodeploy.semantics.reduce import (
     apply_argmax,
     apply_axes,
@@ -47,7 +47,7 @@ def all_outputs(graph: Graph) -> tuple[Key, ...]:
 def compute_dtype(kind: NumType, *, widen: bool = False) -> np.dtype[Any]:
     """Give the numpy type in which the reference computes a signal of ``kind``."""
     found = expression_type(kind)
-    return np.dtype(np.float64) if widen and isinstance(found, Float) else found.dtype
+    return wider(found) if widen and isinstance(found, Float) else found.dtype
 
 
 def simulate(
@@ -71,7 +71,7 @@ def simulate(
         record: Which outputs and states to record, as (node, output).
         seed: Seed of the random bits.
         first_sample: Ordinal of the first sample within the whole run.
-        widen: Compute floats in float64, for error analysis.
+        widen: Compute floats in the next longer type, for error analysis.
         progress: Called with the number of each finished step.
 
     Returns:
@@ -110,7 +110,7 @@ class Stepper:
         samples: Number of samples.
         seed: Seed of the random bits.
         first_sample: Ordinal of the first sample within the run.
-        widen: Compute floats in float64.
+        widen: Compute floats in the next longer type: float64 for float32.
         follow: Another stepper whose decisions (everything that is not a float) are taken over
             at each step; it must have made the step before. That is the float64 shadow.
     """
@@ -149,7 +149,8 @@ class Stepper:
                 self._run(node)
         # what arrived in this step, so before the lines move on
         for node in self.graph.nodes:
-            if (node.name, "history") in self.state:
+            slot = self.slots.get((node.name, "history"))
+            if slot is not None and slot.role == "history":  # a cell may name a state so
                 history = self.state[(node.name, "history")]
                 sent = self.graph.edges_into[node.name][0]
                 history[:, self.time % history.shape[1]] = self._read(sent)

@@ -188,7 +188,7 @@ def rounding_bounds(
         wide = shadow.step(now)
         for key, value in values.items():
             if value.dtype.kind == "f":
-                apart = float(np.abs(value.astype(np.float64) - wide[key]).max(initial=0.0))
+                apart = float(np.abs(value.astype(wide[key].dtype) - wide[key]).max(initial=0.0))
                 drift[key] = max(drift.get(key, 0.0), apart)
         for cell in graph.cells:
             _fires(cell, single, shadow, samples, fire_drift, margins)
@@ -216,9 +216,9 @@ def _fires(
         if instr.op != "fire":
             continue
         v, threshold = instr.args
-        margin = np.abs(values[v].astype(np.float64) - values[threshold])
+        margin = np.abs(values[v].astype(wide[v].dtype) - values[threshold])
         apart = np.abs(
-            (values[v].astype(np.float64) - values[threshold]) - (wide[v] - wide[threshold])
+            (values[v].astype(wide[v].dtype) - values[threshold]) - (wide[v] - wide[threshold])
         )
         drift[cell.name] = max(drift.get(cell.name, 0.0), float(apart.max(initial=0.0)))
         margin = np.broadcast_to(margin, shape)

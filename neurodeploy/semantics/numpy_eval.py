@@ -19,7 +19,7 @@ from neurodeploy.semantics.program import Instr, Program
 from neurodeploy.semantics.random import random_words
 from neurodeploy.semantics.types import Float, Int
 
-__all__ = ["Frame", "evaluate"]
+__all__ = ["Frame", "evaluate", "wider"]
 
 Array = npt.NDArray[Any]
 
@@ -37,7 +37,7 @@ class Frame:
         sample: Ordinal of each sample in the run, shaped to broadcast.
         seed: Seed of the run.
         stream: Random stream of the node.
-        widen: Compute float32 in float64: the shadow that measures rounding.
+        widen: Compute floats in the next longer type: the shadow that measures rounding.
         forced: Values of all instructions of the run that a shadow follows; whatever is not a
             float is taken from there, so that both take the same decisions.
     """
@@ -52,6 +52,14 @@ class Frame:
     stream: int = 0
     widen: bool = False
     forced: Sequence[Array] | None = None
+
+
+def wider(kind: Float) -> np.dtype[Any]:
+    """Give the type in which a shadow computes: float64, or the longest float beyond that.
+
+    Where the machine has no longer float than float64, a float64 graph has no shadow.
+    """
+    return np.dtype(np.float64) if kind.bits == 32 else np.dtype(np.longdouble)
 
 
 def evaluate(program: Program, frame: Frame) -> list[Array]:
@@ -69,7 +77,7 @@ def evaluate(program: Program, frame: Frame) -> list[Array]:
             args = [values[i] for i in instr.args]
             dtype: np.dtype[Any] = instr.type.dtype
             if frame.widen and isinstance(instr.type, Float):
-                dtype = np.dtype(np.float64)
+                dtype = wider(instr.type)
             values.append(np.asarray(_apply(instr, args, frame, dtype), dtype=dtype))
     return values
 
