@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -72,9 +73,14 @@ def _find(chosen: str, path: str) -> Compiler | None:
         found = _probe((name,), path)
         if found is not None:
             return found
-    if importlib.util.find_spec("ziglang") is not None:
-        return _probe((sys.executable, "-m", "ziglang", "cc"), path)
-    return None
+    return _packaged(path)
+
+
+def _packaged(path: str) -> Compiler | None:
+    """Give the compiler of the extra ``toolchain``."""
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    return _probe((sys.executable, "-m", "ziglang", "cc"), path)
 
 
 def _probe(command: tuple[str, ...], path: str) -> Compiler | None:
@@ -95,8 +101,10 @@ def _probe(command: tuple[str, ...], path: str) -> Compiler | None:
     text = done.stdout.strip()
     if done.returncode != 0 or not text:
         return None
-    kind = _kind(command, text)
-    return Compiler(kind, text.splitlines()[0], program, (program, *command[1:]), _flags(kind))
+    kind, version = _kind(command, text), text.splitlines()[0]
+    if command[1:3] == ("-m", "ziglang"):
+        version = f"{command[2]} {importlib.metadata.version(command[2])}, {version}"
+    return Compiler(kind, version, program, (program, *command[1:]), _flags(kind))
 
 
 def _kind(command: tuple[str, ...], text: str) -> CompilerKind:

@@ -117,9 +117,7 @@ def emit_synapses(w: NodeWriter, op: Synapses) -> None:
     if not total.in_place:
         w.scratch("acc", t, out.size)
     rows = _rows(op, tensors)
-    w.data(
-        "head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts"
-    )
+    w.data("head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts")
     w.data("from", "int32_t", lambda: rows()[1], f"{op.source}: source of each row")
     w.data("to", "int32_t", lambda: rows()[2], f"{op.source}: target of each synapse")
     w.data("w", t, lambda: tensors[op.weight].data.astype(DTYPES[t])[rows()[4]], op.weight)

@@ -118,6 +118,7 @@ class Engine:
         self._check.argtypes = []
         self._check.restype = ctypes.c_int
         _raise_inexact(self._check())
+        require_bytes(self.workspace_bytes, "the state and the signals of one sample")
         self._data = [np.ascontiguousarray(make()) for make in unit.plan.data]
         self._pointers = _pointers(self._data)
         self._keys = all_outputs(graph)
@@ -168,6 +169,9 @@ class Engine:
             while progress is not None and shown < timesteps * done // prepared.samples:
                 progress(shown)
                 shown += 1
+        while progress is not None and shown < timesteps:  # no samples at all
+            progress(shown)
+            shown += 1
         return trace
 
     def _blocks(self, job: _Job, workers: int) -> Iterator[int]:

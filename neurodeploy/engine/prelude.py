@@ -54,7 +54,12 @@ ND_EXPORT int nd_check(void) {
   const float product = a * b;
   const float sum = product + c;
   const volatile float odd = 0x1.8p+0f, even = 0x1.4p+1f;
-  const int flushed = made != 0x1p-127f || read != 0x1p-148f || wide != 0x1p-1024;
+  uint32_t m, r;
+  uint64_t w;
+  memcpy(&m, &made, sizeof m); /* as bits: a comparison of floats would flush as well */
+  memcpy(&r, &read, sizeof r);
+  memcpy(&w, &wide, sizeof w);
+  const int flushed = m != UINT32_C(0x400000) || r != 2 || w != UINT64_C(0x4000000000000);
   const int fused = sum != 0x0p+0f;
   const int rounded = rintf(odd) != 2.0f || rintf(even) != 2.0f;
   return flushed + 2 * fused + 4 * rounded;
@@ -97,9 +102,13 @@ def kernels(text: str) -> str:
 _FIND = """
 /* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. */
 static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t count) {
-  int64_t n = 0, i = 0;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  for (; i + 8 <= count; i += 8) {
+  const int64_t whole = count - count % 8;
+#else
+  const int64_t whole = 0;
+#endif
+  int64_t n = 0;
+  for (int64_t i = 0; i < whole; i += 8) {
     uint64_t word;
     memcpy(&word, x + i, 8);
     for (; word != 0; word &= word - 1) {
@@ -107,8 +116,7 @@ static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t
       n++;
     }
   }
-#endif
-  for (; i < count; i++) {
+  for (int64_t i = whole; i < count; i++) {
     idx[n] = (int32_t)i;
     n += x[i];
   }

@@ -167,13 +167,13 @@ def _records(plan: Plan) -> list[str]:
 def _delays(plan: Plan) -> list[str]:
     """Enter what arrived into the histories, then what was sent into the delay lines."""
     lines: list[str] = []
-    edges = [(e, "history") for e in plan.graph.edges if (e.target, "history") in plan.slots]
-    edges += [(e, "line") for e in plan.graph.edges if e.delay]
-    for edge, role in edges:
+    rings = {(str(s.role), s.owner): s for s in plan.states}
+    edges = [(e, "history", e.target) for e in plan.graph.edges if ("history", e.target) in rings]
+    edges += [(e, "line", e.key) for e in plan.graph.edges if e.delay]
+    for edge, role, owner in edges:
         signal = plan.graph.signal(edge)
         kind = stored_type(signal.type)
-        owner = edge.target if role == "history" else edge.key
-        slot = next(s for s in plan.states if (s.owner, s.name) == (owner, role))
+        slot = rings[(role, owner)]
         sent = signal_pointer(plan, (edge.source, edge.output))
         if role == "history" and edge.delay:
             line = plan.slots[(edge.key, "line")]
