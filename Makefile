@@ -12,7 +12,7 @@ TEST_ENV := .venv
 DEMO_ENV := .venv-demo
 BIN := $(TEST_ENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check --no-input -c constraints.txt
-EXTRAS := torch,snntorch,onnx,nir,toolchain,test
+EXTRAS := torch,snntorch,onnx,toolchain,report,test
 
 # One thread: the order of a sum inside a framework's kernel must not depend on the machine.
 export OMP_NUM_THREADS := 1
@@ -54,11 +54,12 @@ $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 # SpikingJelly declares plotting, audio and logging packages that its neurons never import: they
-# are left out, and the two that they do import are named.
+# are left out, and the two that they do import are named. Of NeuroBench only the metrics are
+# used, of aeon only its data files.
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	$(call create_env,$(TEST_ENV))
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm
-	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon
 	@touch $@
 
 define create_env

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.data import Samples
-from neurodeploy.errors import DataError, Finding, UsageError
+from neurodeploy.errors import Finding, UsageError
 from neurodeploy.ir.graph import Graph
+from neurodeploy.memory import require_bytes
 from neurodeploy.recording import Recording, decode
 from neurodeploy.reference import compute_dtype, simulate
 from neurodeploy.targets.base import Run
 
 __all__ = [
     "Progress",
-    "available_bytes",
+    "check_seed",
     "execute",
     "recorded_keys",
     "reference_runner",
@@ -65,16 +65,14 @@ def recorded_keys(graph: Graph, record: str | tuple[str, ...] | None) -> tuple[K
     return tuple((name, out) for name in nodes for out in graph.node(name).outputs)
 
 
-def available_bytes() -> int:
-    """Give the memory that can be had without swapping, in bytes."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
-    except (OSError, ValueError, AttributeError):
-        return 8 * 2**30  # a system that does not say
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is no 64-bit word.
+
+    Raises:
+        UsageError: it is no whole number from 0 to 2**64 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise UsageError(Finding(f"seed is {seed!r}", hint="a whole number from 0 to 2**64 - 1"))
 
 
 def execute(
@@ -102,7 +100,9 @@ def execute(
 
     Raises:
         DataError: what is to be recorded needs more memory than there is.
+        UsageError: the seed is out of its range, or there is no such node to record.
     """
+    check_seed(seed)
     keys = recorded_keys(graph, record)
     outputs = tuple((n.name, "out") for n in graph.outputs)
     spiking = tuple(spiking_outputs(graph))
@@ -191,16 +191,5 @@ def _batch_size(
     each = max(1, _bytes_per_sample(graph, timesteps, wanted))
     size = max(1, min(256, BATCH_BYTES // each))
     needed = _bytes_per_sample(graph, timesteps, kept) * samples + each * size
-    there = available_bytes()
-    if needed > there:
-        raise DataError(
-            Finding(
-                f"{samples} samples of {timesteps} timesteps need {needed} bytes, "
-                f"{there} are available",
-                node="timesteps",
-                value=needed,
-                limit=there,
-                hint="fewer timesteps or samples, or record less",
-            )
-        )
+    require_bytes(needed, f"a run of {samples} samples and {timesteps} timesteps")
     return size

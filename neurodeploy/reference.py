@@ -140,6 +140,10 @@ class Stepper:
 
     def step(self, inputs: Mapping[str, Array]) -> Trace:
         """Make one step and give the value of every output and state after it."""
+        with np.errstate(all="ignore"):  # a sum that overflows gives infinity here as it does in C
+            return self._step(inputs)
+
+    def _step(self, inputs: Mapping[str, Array]) -> Trace:
         self.values = {}
         for node in self.graph.nodes:
             if isinstance(node, Input):

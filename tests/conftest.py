@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -27,6 +28,10 @@ settings.register_profile(
 )
 settings.register_profile("explore", max_examples=300, deadline=None, print_blob=True)
 settings.load_profile("tier")
+
+# The tests keep out of the user's cache of compiled programs.
+_CACHE = tempfile.TemporaryDirectory(prefix="neurodeploy-tests-")
+os.environ["NEURODEPLOY_CACHE"] = _CACHE.name
 
 _LEDGER = Ledger()
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)

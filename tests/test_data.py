@@ -131,7 +131,7 @@ def test_t_comes_from_argument_data_or_conversion() -> None:
 
 
 def test_a_t_whose_memory_cannot_be_had_is_refused_by_the_bytes() -> None:
-    with pytest.raises(DataError, match=r"need \d{15,} bytes, \d+ are available"):
+    with pytest.raises(DataError, match=r"needs \d{15,} bytes, and \d+ bytes of memory are"):
         nd.run(graph(), np.zeros((1, 3)), timesteps=10**14)
 
 

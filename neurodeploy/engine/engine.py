@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from neurodeploy.engine.cache import cached_library
 from neurodeploy.engine.compiler import INSTALL, Compiler, find_compiler
-from neurodeploy.engine.memory import require_bytes
 from neurodeploy.engine.plan import ALIGNMENT
 from neurodeploy.engine.samples import Prepared, check_times, prepare
 from neurodeploy.engine.source import Unit, translate
@@ -30,6 +29,7 @@ from neurodeploy.errors import (
     raise_findings,
 )
 from neurodeploy.ir.graph import Graph
+from neurodeploy.memory import require_bytes
 from neurodeploy.reference import Trace, all_outputs, compute_dtype
 
 __all__ = ["Engine", "build"]

@@ -254,15 +254,25 @@ def _synapses(op: Synapses, arrived: Sequence[Signal], tensors: Tensors) -> Sign
     return Signal(op.shape, kind, summed_kind(x.kind))
 
 
-def refuse_empty_windows(window: Window) -> None:
-    """Refuse a window that may lie in padding alone.
+def refuse_empty_windows(window: Window, spatial: tuple[int, ...]) -> None:
+    """Refuse a window that lies in padding alone at some output position.
 
     Raises:
-        GraphError: the padding is as long as the kernel.
+        GraphError: there is such a position.
     """
-    for k, d, pair in zip(window.kernel, window.dilation, window.padding, strict=True):
-        if max(pair) >= d * (k - 1) + 1:
-            raise GraphError(f"padding {pair} leaves windows without a position inside")
+    axes = zip(
+        spatial,
+        window.output(spatial),
+        window.kernel,
+        window.stride,
+        window.padding,
+        window.dilation,
+        strict=True,
+    )
+    for n, out, k, s, (lo, _), d in axes:
+        taps = np.arange(out)[:, None] * s + np.arange(k) * d - lo
+        if not ((taps >= 0) & (taps < n)).any(axis=1).all():
+            raise GraphError(f"padding leaves windows of {list(window.kernel)} without a position")
 
 
 @_rule.register
@@ -270,7 +280,7 @@ def _pool(op: Pool, arrived: Sequence[Signal], tensors: Tensors) -> Signal:
     x = arrived[0]
     shape = window_shape(x, x.shape[0] if x.shape else 0, op.window)
     if op.divisor == "valid":
-        refuse_empty_windows(op.window)
+        refuse_empty_windows(op.window, x.shape[1:])
     kind = x.type
     if x.type == BOOL:
         kind = F32

@@ -22,7 +22,7 @@ def reduce_signal(op: ReduceOp, x: Signal) -> Signal:
     """
     if isinstance(op, MaxPool):
         shape = window_shape(x, x.shape[0] if x.shape else 0, op.window)
-        refuse_empty_windows(op.window)
+        refuse_empty_windows(op.window, x.shape[1:])
         return Signal(shape, x.type, x.kind)
     if isinstance(op, ArgMax):
         if not 0 <= op.axis < len(x.shape):

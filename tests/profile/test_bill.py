@@ -18,6 +18,7 @@ from neurodeploy.errors import DataError, MissingDependencyError, UnavailableTar
 from neurodeploy.ir import GraphBuilder
 from neurodeploy.profile import Bill, profile_graph
 from neurodeploy.reference import simulate
+from oracles import Ledger
 
 HOSTILE = "<script>alert(1)</script>&\"'\n\x1b[31m%_$\\end{tabular}"
 LAYER_KEYS = {
@@ -214,9 +215,8 @@ def test_hostile_names_in_text_and_latex(tmp_path: Path) -> None:
     assert r"\input{" not in text
 
 
-def test_a_frame_has_one_row_per_layer(bill: Bill) -> None:
-    if importlib.util.find_spec("pandas") is None:
-        pytest.skip("pandas is not installed (pip install pandas)")
+def test_a_frame_has_one_row_per_layer(bill: Bill, oracle: Ledger) -> None:
+    oracle("pandas").record()
     frame = bill.to_frame()
     assert list(frame["name"]) == ["conv", "lif", "pool", "fc", "end"]
     assert frame["synops"].sum() == bill.counts.total.total("synops")
