@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from neurodeploy.artifact import Artifact, open_artifact
 from neurodeploy.comparison import Side
@@ -14,19 +16,25 @@ from neurodeploy.comparison import compare as compare_sides
 from neurodeploy.compiling import compile_graph
 from neurodeploy.data import Data, as_samples, timesteps_of
 from neurodeploy.differences import Comparison
-from neurodeploy.execute import Progress, execute
+from neurodeploy.errors import DataError
+from neurodeploy.execute import Progress, check_seed, execute
+from neurodeploy.input_range import with_input_range
 from neurodeploy.ir.file import save_graph
 from neurodeploy.ir.graph import Graph
 from neurodeploy.recording import Recording
 from neurodeploy.runners import make_runner
 from neurodeploy.targets.base import OptionValue
 
+REPORT_SAMPLES = 256
+
 if TYPE_CHECKING:
+    from neurodeploy.converters.ann_to_snn import ConversionReport
     from neurodeploy.profile import Bill
 
 __all__ = [
     "compare",
     "compile",
+    "conversion_report",
     "convert",
     "load",
     "open",
@@ -110,16 +118,48 @@ def convert(
 
     Raises:
         ConversionError: all activations that cannot spike, or calibration data is missing.
+        DataError: the samples do not fit, or ``timesteps`` is below 1.
     """
     from neurodeploy.converters.ann_to_snn import ann_to_snn
 
+    check_seed(seed)
+    if timesteps is not None and timesteps < 1:
+        raise DataError(f"timesteps is {timesteps}", hint="a whole number of at least 1")
     samples = None if data is None else as_samples(graph, data, layout=layout)
-    return ann_to_snn(
+    snn = ann_to_snn(
         graph,
         samples,
         timesteps=timesteps,
         method=method,
         seed=seed,
+        make_runner=lambda made: make_runner(made, None)[1],
+        progress=progress,
+    )
+    return snn if samples is None else with_input_range(snn, samples.inputs)
+
+
+def conversion_report(
+    ann: Graph, snn: Graph, data: Data, *, layout: str = "NT", progress: Progress | None = None
+) -> ConversionReport:
+    """Compare each activation of an ANN with the neurons that stand for it, on samples.
+
+    Args:
+        ann: The graph that `convert` was given.
+        snn: What it made.
+        data: Samples; the first 256 are used.
+        layout: ``NT`` or ``TN``.
+        progress: Called with (done, in all).
+
+    Raises:
+        ConversionError: ``snn`` does not come from ``ann``.
+    """
+    from neurodeploy.converters.ann_to_snn import layer_report
+
+    samples = as_samples(ann, data, layout=layout, limit=REPORT_SAMPLES)
+    return layer_report(
+        ann,
+        snn,
+        samples,
         make_runner=lambda made: make_runner(made, None)[1],
         progress=progress,
     )
@@ -217,6 +257,7 @@ def profile(
     else:
         graph, (name, runner) = what, make_runner(what, None)
         target = target or "cpu"
+    check_seed(seed)
     back_end, capabilities = resolve_target(target)
     samples = as_samples(graph, x, y, layout=layout)
     return profile_graph(
@@ -260,6 +301,8 @@ def compare(
         seed: Seed of the random bits.
         progress: Called with (samples done, samples in all).
     """
+    check_seed(seed)
+    x = drawn_once(x)
     left, right = resolve(a, x), resolve(b, x)
     return compare_sides(
         left,
@@ -272,6 +315,13 @@ def compare(
         seed=seed,
         progress=progress,
     )
+
+
+def drawn_once(x: Data) -> Data:
+    """Draw a generator or a loader, so that every later reader sees the same samples."""
+    kept = (str, os.PathLike, Mapping, list, tuple, np.ndarray)
+    arrays = hasattr(x, "__array__") or hasattr(x, "detach")
+    return list(x) if isinstance(x, Iterable) and not isinstance(x, kept) and not arrays else x
 
 
 def resolve(what: object, example: Data = None) -> Graph | Artifact | Side:

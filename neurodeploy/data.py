@@ -9,6 +9,7 @@ DataLoader. Arrays are batch first, (N, \*input) for a value presented at every 
 from __future__ import annotations
 
 import os
+import secrets
 import struct
 import zipfile
 import zlib
@@ -20,12 +21,13 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.errors import DataError, Finding, raise_findings
+from neurodeploy.errors import DataError, Finding, UsageError, raise_findings
+from neurodeploy.input_range import range_finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
 from neurodeploy.ir.types import BOOL, NumType, QType, num_type_text
 
-__all__ = ["Data", "Samples", "as_samples", "load_npz", "timesteps_of"]
+__all__ = ["Data", "Samples", "as_samples", "load_npz", "save_npz", "timesteps_of"]
 
 Array = npt.NDArray[Any]
 _DAMAGED = (
@@ -88,6 +90,28 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
     return arrays
 
 
+def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Write arrays to an ``.npz`` file, whole or not at all; equal arrays give equal bytes.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    file = Path(path)
+    part = file.with_name(f".{file.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        with zipfile.ZipFile(part, "w") as archive:
+            for name, array in arrays.items():
+                member = zipfile.ZipInfo(f"{name}.npy")  # of a fixed date
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(member, "w", force_zip64=True) as handle:
+                    np.lib.format.write_array(handle, np.asarray(array), allow_pickle=False)
+        part.replace(file)
+    except OSError as error:
+        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def as_samples(
     graph: Graph, data: Data, labels: object = None, *, layout: str = "NT", limit: int | None = None
 ) -> Samples:
@@ -113,7 +137,11 @@ def as_samples(
         if node.name not in raw:
             findings.append(Finding("no data for this input", node=node.name))
             continue
+        before = len(findings)
         inputs[node.name] = _fitted(node, raw[node.name], layout, findings)
+        far = range_finding(graph, node.name, inputs[node.name])
+        if far is not None and len(findings) == before:
+            findings.append(far)
     findings += [
         Finding(
             f"the graph has no input {name!r}", hint=f"inputs: {[n.name for n in graph.inputs]}"
@@ -125,6 +153,8 @@ def as_samples(
     ranks = {n.name: len(n.shape) + 1 for n in graph.inputs}
     counts = {x.shape[0] for x in inputs.values()}
     timed = {x.shape[1] for name, x in inputs.items() if x.ndim > ranks[name]}
+    if 0 in timed or (lengths is not None and int(lengths.min(initial=1)) < 1):
+        raise DataError("some samples last no step", hint="leave empty samples out")
     if len(counts) > 1:
         raise DataError(f"the inputs hold {sorted(counts)} samples")
     if len(timed) > 1:
@@ -144,7 +174,7 @@ def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
     """Decide T: the argument, else the data's time axis, else the T stored at conversion, else 1.
 
     Raises:
-        DataError: T is below 1, or longer than the data.
+        DataError: T is below 1, longer than the data, or longer than a parameter with a time axis.
     """
     if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
         raise DataError(f"timesteps is {given!r}", hint="a whole number of at least 1")
@@ -156,7 +186,24 @@ def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
                 limit=samples.steps,
             )
         )
-    return given or samples.steps or graph.timesteps or 1
+    steps = given or samples.steps or graph.timesteps or 1
+    rows = [(n, p, graph.tensors[p.tensor]) for n in graph.cells for p in n.params if p.timed]
+    raise_findings(
+        DataError,
+        [
+            Finding(
+                f"parameter {ref.name!r} has values for {held.data.shape[0]} steps, "
+                f"{steps} are to be run",
+                node=node.name,
+                source=node.source,
+                value=steps,
+                limit=held.data.shape[0],
+            )
+            for node, ref, held in rows
+            if held.data.shape[0] < steps
+        ],
+    )
+    return steps
 
 
 def to_numpy(value: object) -> Array:

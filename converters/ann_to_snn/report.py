@@ -23,6 +23,7 @@ from neurodeploy.execute import Progress
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Node
 from neurodeploy.passes.recognise import fires
+from neurodeploy.tables import aligned
 
 __all__ = ["ConversionReport", "LayerReport", "layer_report"]
 
@@ -69,6 +70,25 @@ class ConversionReport:
     timesteps: int
     samples: int
     layers: tuple[LayerReport, ...]
+
+    def table(self) -> str:
+        """Give the report for a terminal; rates are in the activation's units."""
+        rows = [("population", "ANN", "SNN", "error", "clipped [%]", "dead [%]", "residual", "by")]
+        rows += [
+            (
+                x.name,
+                f"{x.rate_ann:.4g}",
+                f"{x.rate_snn:.4g}",
+                f"{x.error:.3g}",
+                f"{100 * x.clipped:.2f}",
+                f"{100 * x.dead:.1f}",
+                f"{x.residual:.3g}",
+                x.method,
+            )
+            for x in self.layers
+        ]
+        head = f"mean activation of ANN and SNN, {self.samples} samples, T = {self.timesteps}"
+        return "\n".join([head, *aligned(rows, left=1)])
 
     def to_json(self) -> dict[str, object]:
         """Give the report as JSON values."""

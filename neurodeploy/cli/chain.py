@@ -84,7 +84,7 @@ def convert(
     if decode is not None:
         graph = with_decoding(graph, decode)
     with session.progress("calibrating") as progress:
-        graph = api.convert(
+        converted = api.convert(
             graph,
             data=calibrate,
             timesteps=timesteps,
@@ -93,24 +93,26 @@ def convert(
             seed=seed,
             progress=progress,
         )
-    api.save(graph, out)
+    report = None
+    if converted != graph:
+        with session.progress("comparing with the ANN") as progress:
+            report = api.conversion_report(
+                graph, converted, calibrate, layout=layout, progress=progress
+            )
+    api.save(converted, out)
     document: dict[str, object] = {
-        "graph": graph.digest,
+        "graph": converted.digest,
         "seed": seed,
         "output": str(out),
-        "changes": [c.to_json() for c in graph.changes],
-        "report": [dict(m) for m in _report(graph)],
+        "changes": [c.to_json() for c in converted.changes],
+        "report": None if report is None else report.to_json(),
     }
-    cells = sum(any(i.op == "fire" for i in c.program.instrs) for c in graph.cells)
-    text = f"{out}: {len(graph.nodes)} nodes, {cells} spiking populations\n{changes_text(graph)}"
-    session.finish(document, text)
-
-
-def _report(graph: Graph) -> list[dict[str, object]]:
-    import json
-
-    found = dict(graph.metadata).get("conversion_report")
-    return list(json.loads(found)) if found else []
+    cells = sum(any(i.op == "fire" for i in c.program.instrs) for c in converted.cells)
+    lines = [f"{out}: {len(converted.nodes)} nodes, {cells} spiking populations"]
+    lines.append(changes_text(converted))
+    if report is not None:
+        lines += ["", report.table()]
+    session.finish(document, "\n".join(lines))
 
 
 @verb("compile")

@@ -53,16 +53,3 @@ class _Callable(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Callable
-
-
-class _Package(ModuleType):
-    """Importing a package replaces the function of its name on the parent: so it is callable."""
-
-    def __call__(self, *args: object, **options: object) -> Bill:
-        """Do what `neurodeploy.api.profile` does."""
-        from neurodeploy import api
-
-        return api.profile(*args, **options)  # type: ignore[arg-type]
-
-
-sys.modules[__name__].__class__ = _Package

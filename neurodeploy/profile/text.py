@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from neurodeploy.profile.constants import Interval
 from neurodeploy.profile.counts import LayerCounts
 from neurodeploy.profile.document import neurobench_metrics
 from neurodeploy.profile.meter import Measured
+from neurodeploy.tables import aligned
 
 if TYPE_CHECKING:
     from neurodeploy.profile.bill import Bill
@@ -125,19 +126,6 @@ def _joules(bill: Bill, found: Interval | None) -> tuple[str, ...]:
         return ()
     factor = unit_of(total.value)[0] * bill.counts.samples
     return tuple(number(v / factor) for v in (found.value, found.low, found.high))
-
-
-def aligned(rows: Sequence[tuple[str, ...]], left: int = 2) -> list[str]:
-    """Align columns; the first ``left`` to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(w) if i < left else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
 
 
 def bill_text(bill: Bill) -> str:
