@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -30,6 +30,7 @@ REPORT_SAMPLES = 256
 if TYPE_CHECKING:
     from neurodeploy.converters.ann_to_snn import ConversionReport
     from neurodeploy.profile import Bill
+    from neurodeploy.training.graph_module import GraphModule
 
 __all__ = [
     "compare",
@@ -334,6 +335,10 @@ def resolve(what: object, example: Data = None) -> Graph | Artifact | Side:
         return what
     if isinstance(what, str | os.PathLike) and Path(what).is_dir():
         return open_artifact(what)
+    if hasattr(what, "named_modules") and isinstance(getattr(what, "graph", None), Graph):
+        from neurodeploy.training.side import module_side
+
+        return module_side(cast("GraphModule", what))
     graph = load(what, example=example)
     if hasattr(what, "named_modules"):
         from neurodeploy.converters.torch.eager import eager_side

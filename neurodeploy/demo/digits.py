@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ TIMESTEPS = (4, 8, 16, 32)
 VERBS = ("convert", "compile", "run", "compare", "profile")
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
-Document = Mapping[str, object]
+Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,22 @@ class DemoResult:
         return all(v == "exact" for v in self.verdicts.values())
 
     @property
+    def synops(self) -> float:
+        """Synaptic operations per sample at the largest T."""
+        return float(self.profile["total"]["synops"]) / float(self.profile["samples"])
+
+    @property
+    def joules(self) -> Mapping[str, float]:
+        """Modelled dynamic joules per sample at the largest T, with their interval."""
+        found: Mapping[str, float] = self.profile["energy"]["joules_per_sample"]
+        return found
+
+    @property
+    def profile(self) -> Mapping[str, Any]:
+        """The document of the bill."""
+        return self.steps["profile"]
+
+    @property
     def verdict(self) -> str | None:
         """The verdict over all T; None where there was no program to compare."""
         return ("exact" if self.exact else "differs") if self.verdicts else None
@@ -89,6 +106,8 @@ class DemoResult:
             "graph": self.steps["compile"]["graph"],
             "accuracy": {"ann": self.accuracy_ann, "snn": snn},
             "spikes_per_sample": {str(t): s for t, s in self.spikes.items()},
+            "synops_per_sample": self.synops,
+            "joules_per_sample": self.joules,
             "verdict": self.verdict,
             "values_compared": self.compared,
             "runner": self.runner,

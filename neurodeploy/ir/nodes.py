@@ -24,7 +24,7 @@ __all__ = [
     "StateRef",
 ]
 
-Encoding = Literal["direct", "events", "rate", "latency", "delta"]
+Encoding = Literal["direct", "events"]
 Decode = Literal["count", "membrane", "max", "first", "mean"]
 Provenance = tuple[tuple[str, str], ...]
 
@@ -58,7 +58,14 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Input(Node):
-    """Where samples enter: shape of one sample at one step, type and kind."""
+    """Where samples enter: shape of one sample at one step, type and kind.
+
+    Attributes:
+        shape: Shape.
+        type: Numeric type.
+        kind: Kind of the signal.
+        encoding: ``direct`` (values as they are, constant or one per step) or ``events``.
+    """
 
     shape: tuple[int, ...]
     type: NumType
