@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from engine_graphs import assert_same
-from neurodeploy.engine import Engine, build, memory
+from neurodeploy import memory
+from neurodeploy.engine import Engine, build
 from neurodeploy.errors import DataError, UnavailableTargetError, UsageError
 from neurodeploy.ir import BOOL, GraphBuilder, QType
 from oracles import Ledger
