@@ -333,7 +333,7 @@ def resolve(what: object, example: Data = None) -> Graph | Artifact | Side:
     """
     if isinstance(what, Graph | Artifact):
         return what
-    if isinstance(what, str | os.PathLike) and Path(what).is_dir():
+    if isinstance(what, str | os.PathLike) and os.path.isdir(what):
         return open_artifact(what)
     if hasattr(what, "named_modules") and isinstance(getattr(what, "graph", None), Graph):
         from neurodeploy.training.side import module_side

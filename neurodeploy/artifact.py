@@ -5,27 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from neurodeploy import __version__
 from neurodeploy.data import Data, as_samples, timesteps_of
-from neurodeploy.errors import ArtifactError, Finding, raise_findings
+from neurodeploy.errors import (
+    ArtifactError,
+    FileFormatError,
+    Finding,
+    UsageError,
+    raise_findings,
+)
 from neurodeploy.execute import Progress, execute
 from neurodeploy.ir.file import load_graph
 from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.strict_json import parse, shown
 from neurodeploy.recording import Recording
 from neurodeploy.runners import make_runner
 from neurodeploy.targets.base import Capabilities, OptionValue, Run, Target
+from neurodeploy.targets.options import parse_options
 from neurodeploy.targets.registry import resolve_target
 
-__all__ = ["FORMAT", "Artifact", "open_artifact", "write_manifest"]
+__all__ = ["FORMAT", "Artifact", "listed_files", "open_artifact", "write_manifest"]
 
 FORMAT = "neurodeploy.artifact/1"
 MANIFEST = "manifest.json"
 GRAPH = "graph.nd"
+MAX_MANIFEST = 64 << 20  # bytes
+
+_RunnerKey = tuple[str | None, int, tuple[tuple[str, OptionValue], ...]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +47,9 @@ class Artifact:
         path: The folder.
         graph: The lowered graph: what the target computes.
         target: The target.
-        capabilities: The profile that it was compiled for.
+        capabilities: The profile that it was compiled for, with the limits that options set.
         latency_steps: Steps by which the target's outputs come later than the source graph's.
-        options: The options that it was compiled with.
+        options: The options that it was compiled with, defaults included.
         manifest: The manifest as read.
     """
 
@@ -49,9 +60,13 @@ class Artifact:
     latency_steps: int
     options: Mapping[str, OptionValue]
     manifest: Mapping[str, Any]
-    _runs: dict[tuple[str | None, int], tuple[str, Run]] = field(
+    _runs: dict[_RunnerKey, tuple[str, Run]] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    def __reduce__(self) -> tuple[Callable[[str], Artifact], tuple[str]]:
+        """Pickle and copy as the folder, which is checked and opened anew."""
+        return open_artifact, (os.path.abspath(self.path),)
 
     def runner(
         self,
@@ -59,9 +74,9 @@ class Artifact:
         options: Mapping[str, OptionValue] | None = None,
         threads: int = 1,
     ) -> tuple[str, Run]:
-        """Give a runner of the artifact and its name; built once per name."""
-        key = (on, threads)
-        if options or key not in self._runs:
+        """Give a runner of the artifact and its name; built once for the same arguments."""
+        key = (on, threads, tuple(sorted((options or {}).items())))
+        if key not in self._runs:
             self._runs[key] = make_runner(
                 self.graph,
                 on,
@@ -135,11 +150,8 @@ def write_manifest(
     source_graph: str,
 ) -> None:
     """List every file of ``folder`` with its digest; written last."""
-    files = [
-        {"path": str(file.relative_to(folder)), "sha256": _sha256(file)}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    ]
+    names = sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
+    files = [{"path": name, "sha256": _sha256(folder / name)} for name in names]
     manifest = {
         "format": FORMAT,
         "version": __version__,
@@ -161,8 +173,9 @@ def _digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _sha256(file: str | Path) -> str:
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def open_artifact(path: str | os.PathLike[str]) -> Artifact:
@@ -174,51 +187,123 @@ def open_artifact(path: str | os.PathLike[str]) -> Artifact:
         UsageError: its target is not installed.
     """
     folder = Path(path)
-    if not (folder / MANIFEST).is_file():
-        raise ArtifactError(f"{str(path)!r} holds no {MANIFEST}", hint="neurodeploy compile -o DIR")
+    manifest = _read_manifest(folder)
+    raise_findings(
+        ArtifactError, [*_field_findings(manifest), *_file_findings(folder, manifest.get("files"))]
+    )
+    target, profile = resolve_target(manifest["target"])
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise ArtifactError(f"{MANIFEST} is damaged: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{MANIFEST} is not of format {FORMAT}")
-    if manifest.get("digest") != _digest(manifest):
-        raise ArtifactError(f"{MANIFEST} is not the one that was written", hint="compile again")
-    raise_findings(ArtifactError, _file_findings(folder, manifest))
-    for key, kind in (("target", str), ("options", dict), ("latency_steps", int)):
-        if not isinstance(manifest.get(key), kind):
-            raise ArtifactError(f"{MANIFEST} has no usable {key!r}")
-    if not isinstance(manifest.get("resources"), list):
-        raise ArtifactError(f"{MANIFEST} has no usable 'resources'")
-    target, capabilities = resolve_target(manifest["target"])
+        capabilities, options = parse_options(profile, manifest["options"])
+    except UsageError as error:
+        raise ArtifactError(error.findings) from error
     return Artifact(
         path=folder,
         graph=load_graph(folder / GRAPH),
         target=target,
         capabilities=capabilities,
         latency_steps=manifest["latency_steps"],
-        options=manifest["options"],
+        options=options,
         manifest=manifest,
     )
 
 
-def _file_findings(folder: Path, manifest: Mapping[str, Any]) -> list[Finding]:
-    listed = manifest.get("files")
+def listed_files(folder: Path) -> frozenset[str] | None:
+    """Give the files that a compile wrote into ``folder``; None where it holds no artifact."""
+    try:
+        files = _parsed(folder).get("files")
+    except ArtifactError:
+        return None
+    entries = [e for e in files if isinstance(e, dict)] if isinstance(files, list) else []
+    return frozenset({MANIFEST, *(str(e.get("path")) for e in entries)})
+
+
+def _parsed(folder: Path) -> dict[str, Any]:
+    """Read a manifest of any version."""
+    file = folder / MANIFEST
+    try:
+        if file.is_symlink() or not file.is_file():
+            raise ArtifactError(
+                f"{str(folder)!r} holds no {MANIFEST}", hint="neurodeploy compile -o DIR"
+            )
+        size = file.stat().st_size
+        if size > MAX_MANIFEST:
+            raise ArtifactError(
+                Finding(f"{size} bytes", node=MANIFEST, value=size, limit=MAX_MANIFEST)
+            )
+        manifest = parse(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, FileFormatError) as error:
+        raise ArtifactError(Finding(f"it cannot be read: {error}", node=MANIFEST)) from error
+    kind = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or str(kind).partition("/")[0] != FORMAT.partition("/")[0]:
+        raise ArtifactError(Finding(f"it is not of format {FORMAT}", node=MANIFEST))
+    return manifest
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    manifest = _parsed(folder)
+    if manifest["format"] != FORMAT:
+        raise ArtifactError(
+            Finding(
+                f"the artifact is of format {shown(manifest['format'])}, "
+                f"this version of neurodeploy reads {FORMAT}",
+                node=MANIFEST,
+                hint="pip install --upgrade neurodeploy, or compile again",
+            )
+        )
+    if manifest.get("digest") != _digest(manifest):
+        raise ArtifactError(
+            Finding("it is not the one that was written", node=MANIFEST, hint="compile again")
+        )
+    return manifest
+
+
+def _field_findings(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check what the digest does not: it agrees with whatever somebody wrote."""
+    options, latency = manifest.get("options"), manifest.get("latency_steps")
+    resources = manifest.get("resources")
+    sound = {
+        "target": isinstance(manifest.get("target"), str),
+        "options": isinstance(options, dict)
+        and all(isinstance(v, str | int | float) for v in options.values()),
+        "latency_steps": type(latency) is int and latency >= 0,
+        "resources": isinstance(resources, list) and all(isinstance(r, dict) for r in resources),
+    }
+    for key, usable in sound.items():
+        if not usable:
+            yield Finding(f"it has no usable {key!r}", node=MANIFEST)
+
+
+def _file_findings(folder: Path, listed: object) -> Iterator[Finding]:
     if not isinstance(listed, list):
-        return [Finding("the manifest lists no files", node=MANIFEST)]
-    found: list[Finding] = []
+        yield Finding("the manifest lists no files", node=MANIFEST)
+        return
+    root = os.path.realpath(folder)
     names: set[str] = set()
     for entry in listed:
         name = entry.get("path") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
-            found.append(Finding(f"the manifest names {name!r}", node=MANIFEST))
+        if not isinstance(name, str) or not _inside(name):
+            yield Finding(f"the manifest names {shown(name)}", node=MANIFEST)
             continue
         names.add(name)
-        file = folder / name
-        if not file.is_file() or file.is_symlink():
-            found.append(Finding("the file is missing", node=name))
-        elif _sha256(file) != entry.get("sha256"):
-            found.append(Finding("the file is not the one that was compiled", node=name))
+        file = os.path.join(root, *name.split("/"))
+        if not os.path.isfile(file):
+            yield Finding("the file is missing", node=name)
+        elif os.path.realpath(file) != file:
+            yield Finding("a link stands in the place of the file", node=name)
+        elif (problem := _content_problem(file, entry.get("sha256"))) is not None:
+            yield Finding(problem, node=name)
     if GRAPH not in names:
-        found.append(Finding(f"the manifest lists no {GRAPH}", node=MANIFEST))
-    return found
+        yield Finding(f"the manifest lists no {GRAPH}", node=MANIFEST)
+
+
+def _inside(name: str) -> bool:
+    """Say whether a name is a plain path below the folder."""
+    return not {"", ".", ".."} & set(name.split("/")) and "\\" not in name and "\0" not in name
+
+
+def _content_problem(file: str, digest: object) -> str | None:
+    try:
+        same = _sha256(file) == digest
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+    return None if same else "the file is not the one that was compiled"

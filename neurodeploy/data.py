@@ -25,11 +25,13 @@ from neurodeploy.errors import DataError, Finding, UsageError, raise_findings
 from neurodeploy.input_range import range_finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
+from neurodeploy.ir.strict_json import shown
 from neurodeploy.ir.types import BOOL, NumType, QType, num_type_text
 
-__all__ = ["Data", "Samples", "as_samples", "load_npz", "save_npz", "timesteps_of"]
+__all__ = ["Data", "Samples", "as_samples", "check_timed", "load_npz", "save_npz", "timesteps_of"]
 
 Array = npt.NDArray[Any]
+MAX_LABEL = 2**31  # more classes than anything has; floats hold every index below exactly
 _DAMAGED = (
     OSError,
     ValueError,
@@ -77,16 +79,20 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
         DataError: there is no such file, or it is damaged or of another kind.
     """
     file = Path(path)
-    if not file.is_file():
-        raise DataError(f"there is no file {str(path)!r}")
+    if not os.path.isfile(file):  # Path.is_file raises on a name that no file can have
+        raise DataError(f"there is no file {shown(str(path))}")
     try:
         with file.open("rb") as handle:  # numpy leaves a file open that it cannot read
-            found = np.load(handle, allow_pickle=False)
-            arrays = dict(found) if isinstance(found, np.lib.npyio.NpzFile) else None
+            zipped = handle.read(4) in (b"PK\3\4", b"PK\5\6")
+            handle.seek(0)
+            arrays = dict(np.load(handle, allow_pickle=False)) if zipped else None
     except _DAMAGED as error:
         raise DataError(f"{file.name!r} cannot be read as .npz: {error}") from error
+    if arrays is not None and not all(isinstance(a, np.ndarray) for a in arrays.values()):
+        raise DataError(f"{file.name!r} is a zip archive of other things than arrays")
     if arrays is None:
-        raise DataError(f"{file.name!r} is no .npz file", hint="numpy.savez(path, x=x, y=y)")
+        what = "is empty" if not file.stat().st_size else "is no .npz file"
+        raise DataError(f"{file.name!r} {what}", hint="numpy.savez(path, x=x, y=y)")
     return arrays
 
 
@@ -97,6 +103,8 @@ def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
         UsageError: the file cannot be written.
     """
     file = Path(path)
+    if not file.name:
+        raise UsageError(f"{str(path)!r} is no name of a file")
     part = file.with_name(f".{file.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         with zipfile.ZipFile(part, "w") as archive:
@@ -162,7 +170,7 @@ def as_samples(
     if counts == {0}:
         raise DataError("there are no samples")
     steps = timed.pop() if timed else None
-    checked = None if y is None else _labels(y, counts.pop(), steps)
+    checked = None if y is None else _labels(y, counts.pop(), steps, _classes(graph))
     if limit is not None:
         inputs = {name: x[:limit] for name, x in inputs.items()}
         checked = None if checked is None else checked[:limit]
@@ -187,6 +195,16 @@ def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
             )
         )
     steps = given or samples.steps or graph.timesteps or 1
+    check_timed(graph, steps)
+    return steps
+
+
+def check_timed(graph: Graph, steps: int) -> None:
+    """Check that parameters with a time axis last for ``steps`` steps.
+
+    Raises:
+        DataError: all that do not.
+    """
     rows = [(n, p, graph.tensors[p.tensor]) for n in graph.cells for p in n.params if p.timed]
     raise_findings(
         DataError,
@@ -203,7 +221,6 @@ def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
             if held.data.shape[0] < steps
         ],
     )
-    return steps
 
 
 def to_numpy(value: object) -> Array:
@@ -336,7 +353,13 @@ def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array
     return cast_
 
 
-def _labels(y: object, count: int, steps: int | None) -> npt.NDArray[np.int64]:
+def _classes(graph: Graph) -> int:
+    """Give the number of classes that the output tells apart, or a bound where it is no vector."""
+    shapes = [graph.signals[(n.name, "out")].shape for n in graph.outputs]
+    return shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else MAX_LABEL
+
+
+def _labels(y: object, count: int, steps: int | None, classes: int) -> npt.NDArray[np.int64]:
     labels = to_numpy(y)
     if labels.ndim != 1 or labels.shape[0] != count:
         if steps is not None and labels.ndim == 1 and labels.shape[0] == steps:
@@ -346,10 +369,20 @@ def _labels(y: object, count: int, steps: int | None) -> npt.NDArray[np.int64]:
                 hint='layout="TN" (--layout TN)',
             )
         raise DataError(f"labels of shape {list(labels.shape)} for {count} samples")
-    if labels.dtype.kind not in "iu" and not (
-        labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
-    ):
+    if labels.dtype.kind not in "iuf":
         raise DataError(f"labels of type {labels.dtype}", hint="class indices from 0 on")
-    if labels.size and int(labels.min()) < 0:
-        raise DataError(f"label {int(labels.min())}", hint="class indices from 0 on")
+    strange = (labels != np.rint(labels)) | (labels < 0) | (labels >= classes)
+    if strange.any():
+        value = labels[strange][0].item()
+        raise DataError(
+            Finding(
+                f"label {value}, where the output tells {classes} classes apart"
+                if classes < MAX_LABEL and value >= classes
+                else f"label {value}",
+                node="y",
+                hint="class indices from 0 on",
+                value=str(value),
+                limit=classes - 1,
+            )
+        )
     return labels.astype(np.int64)

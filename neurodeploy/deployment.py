@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from neurodeploy.api import compare, compile, convert, load, profile, run, save
+from neurodeploy.api import compare, compile, convert, drawn_once, load, profile, run, save
 from neurodeploy.artifact import Artifact
-from neurodeploy.data import as_samples
+from neurodeploy.data import as_samples, save_npz
 from neurodeploy.differences import Comparison
 from neurodeploy.errors import UsageError
-from neurodeploy.execute import Progress
-from neurodeploy.ir.decoding import with_decoding
+from neurodeploy.execute import Progress, check_seed
+from neurodeploy.ir.decoding import check_decoding, with_decoding
+from neurodeploy.ir.file import write_atomically
 from neurodeploy.ir.graph import Graph
 from neurodeploy.recipe import DEFAULTS, Recipe, read_recipe, recipe_text, with_settings
 from neurodeploy.targets.base import OptionValue
+from neurodeploy.targets.options import parse_options
+from neurodeploy.targets.registry import resolve_target
 
 __all__ = ["Deployment", "deploy"]
 
@@ -89,14 +90,19 @@ def deploy(
         say: Called with the name of each step.
 
     Raises:
-        UsageError: a setting is unknown, or target or data are missing.
+        UsageError: a setting is unknown, or target or data are missing; before anything runs.
     """
     folder = Path(out)
     tell = say or (lambda text: None)
+    data = drawn_once(data)
     recipe = _recipe(model, target, data, settings or {})
+    _require_sound(recipe, data, labels)
     tell("loading")
     ann = _loaded(model, data, recipe)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{str(out)!r} cannot be made: {error.strerror}") from error
     _kept(ann, model, data, labels, recipe, folder)
     tell("converting")
     graph = _converted(ann, recipe, progress)
@@ -127,7 +133,7 @@ def deploy(
     if graph != ann:
         kept = run(ann, fed, on=None, layout=layout)
         steps["convert"] = {**steps["convert"], "ann_accuracy": kept.accuracy}
-    (folder / "recipe.toml").write_text(recipe_text(recipe, folder), encoding="utf-8")
+    write_atomically(folder / "recipe.toml", recipe_text(recipe, folder).encode())
     _write_report(folder / "report.json", steps)
     met = comparison.meets(str(recipe["compare"]["expect"]))
     return Deployment(artifact, comparison, steps, folder, met, bill.table())
@@ -137,16 +143,17 @@ def _write_report(path: Path, steps: Mapping[str, Mapping[str, object]]) -> None
     """Write what does not depend on the clock, so that a repeated recipe gives the same bytes."""
     kept = {verb: _timeless(document) for verb, document in steps.items()}
     text = json.dumps({"steps": kept}, indent=1, sort_keys=True) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_atomically(path, text.encode())
 
 
-def _timeless(document: Mapping[str, object]) -> dict[str, object]:
+def _timeless(value: object) -> object:
     """Leave out what a clock or an energy counter said."""
-    found: dict[str, object] = {}
-    for key, value in document.items():
-        if key not in ("seconds", "latency", "measured"):
-            found[key] = _timeless(value) if isinstance(value, Mapping) else value
-    return found
+    if isinstance(value, Mapping):
+        timed = ("seconds", "latency", "measured")
+        return {k: _timeless(v) for k, v in value.items() if k not in timed}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_timeless(v) for v in value]
+    return value
 
 
 def _recipe(
@@ -173,9 +180,21 @@ def _recipe(
     return recipe
 
 
+def _require_sound(recipe: Recipe, data: object, labels: object) -> None:
+    """Refuse at once what a step would refuse after hours."""
+    _, profile = resolve_target(str(recipe["compile"]["target"]))
+    parse_options(profile, recipe.get("option", {}))
+    Comparison("exact", (), (), 1, 1, None).meets(str(recipe["compare"]["expect"]))
+    check_seed(int(recipe["convert"]["seed"]))
+    if recipe["convert"]["decode"]:
+        check_decoding(str(recipe["convert"]["decode"]))
+    if labels is not None and (data is None or isinstance(data, str | os.PathLike)):
+        raise UsageError("labels beside a data file", hint="store them in the file, as y")
+
+
 def _loaded(model: object, data: object, recipe: Recipe) -> Graph:
     table = recipe["convert"]
-    graph = load(
+    return load(
         table["model"] or model,
         example=table["example"] or table["calibrate"] or data,
         layout=str(table["layout"]),
@@ -183,7 +202,6 @@ def _loaded(model: object, data: object, recipe: Recipe) -> Graph:
         output=str(table["output"]) or None,
         weights=str(table["weights"]) or None,
     )
-    return with_decoding(graph, str(table["decode"])) if table["decode"] else graph
 
 
 def _kept(
@@ -192,23 +210,28 @@ def _kept(
     """Write a model and samples that came from memory, so that the recipe can name files."""
     if not isinstance(model, str | os.PathLike):
         save(ann, folder / "ann.nd")
+        # what chose the graph has done so; the file holds the outcome
+        recipe["convert"] |= dict.fromkeys(("weights", "example", "output"), "")
         recipe["convert"]["model"] = str(folder / "ann.nd")
     if isinstance(data, str | os.PathLike) or data is None:
-        if labels is not None:
-            raise UsageError("labels beside a data file", hint="store them in the file, as y")
         return
     samples = as_samples(ann, data, labels, layout=str(recipe["convert"]["layout"]))
+    if samples.lengths is not None:
+        raise UsageError(
+            "batches of different length: a recipe names a file, which holds one length",
+            hint="pad them with silence, or run convert, compile and compare one by one",
+        )
     arrays = dict(samples.inputs)
     if samples.labels is not None:
         arrays["y"] = samples.labels
-    np.savez_compressed(folder / "data.npz", allow_pickle=False, **arrays)
+    save_npz(folder / "data.npz", arrays)
     recipe["run"]["input"] = recipe["convert"]["calibrate"] = str(folder / "data.npz")
     recipe["convert"]["layout"] = "NT"
 
 
 def _converted(ann: Graph, recipe: Recipe, progress: Progress | None) -> Graph:
     table = recipe["convert"]
-    return convert(
+    graph = convert(
         ann,
         data=table["calibrate"] or None,
         timesteps=int(table["timesteps"]),
@@ -217,3 +240,4 @@ def _converted(ann: Graph, recipe: Recipe, progress: Progress | None) -> Graph:
         seed=int(table["seed"]),
         progress=progress,
     )
+    return with_decoding(graph, str(table["decode"])) if table["decode"] else graph

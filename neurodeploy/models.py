@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,19 +42,20 @@ def read_model(
         dt: Duration of a step.
         **options: What is handed on to the front end, where it is not None.
     """
-    if isinstance(model, Graph):
-        return model
     seconds = parse_duration(dt)  # type: ignore[arg-type]
     given = {k: v for k, v in options.items() if v is not None}
     layout = given.pop("layout", "NT")
     if layout not in ("NT", "TN"):
         raise UsageError(f"layout {layout!r}", hint="NT (batch first) or TN (time first)")
+    if isinstance(model, Graph):
+        _refuse(given | ({"weights": weights} if weights else {}), "a graph")
+        return _timed(model, seconds)
     if isinstance(model, str | os.PathLike):
         text = str(model)
         if text.lower().endswith(".nd"):
             _refuse(given | ({"weights": weights} if weights else {}), "an .nd file")
-            return load_graph(Path(text))
-        if is_callable_spec(text) and not Path(text).exists():
+            return _timed(load_graph(Path(text)), seconds)
+        if is_callable_spec(text) and not os.path.exists(text):
             model = build_model(text, weights=weights)
             weights = None
     if weights is not None:
@@ -62,10 +65,14 @@ def read_model(
 
         model = load_weights(cast(Any, model), weights)
     front_end = find_converter(model)
-    samples = _first_samples(example)
+    samples = _first_samples(example, layout)
     if samples is not None and front_end.classes:
         given["example"] = samples
     return front_end.read(model, dt=seconds, **given)
+
+
+def _timed(graph: Graph, seconds: Fraction | None) -> Graph:
+    return graph if seconds is None else replace(graph, dt=seconds)
 
 
 def _refuse(given: Mapping[str, Any], what: str) -> None:
@@ -73,34 +80,37 @@ def _refuse(given: Mapping[str, Any], what: str) -> None:
         raise UsageError(f"{', '.join(sorted(given))} given with {what}, which needs none of it")
 
 
-def _first(value: object) -> npt.NDArray[Any]:
-    """Give the first samples of an array; numpy's float64 becomes float32, as in every run."""
-    array = to_numpy(value)[:EXAMPLE_SAMPLES]
+def _first(value: object, layout: str) -> npt.NDArray[Any]:
+    """Give the first samples of an array; numpy's float64 becomes float32, as in every run.
+
+    A front end reads one step, so time-first data gives its first step.
+    """
+    array = to_numpy(value)
+    if layout == "TN":
+        array = array[0]
+    array = array[:EXAMPLE_SAMPLES]
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _first_samples(example: object) -> object:
-    """Give the first samples of an example in any form, as arrays."""
+def _first_samples(example: object, layout: str) -> object:
+    """Give the first samples of an example in any form: an array, or one for each input."""
     if example is None:
         return None
     if isinstance(example, str | os.PathLike):
-        arrays = load_npz(example)
-        arrays.pop("y", None)
-        if not arrays:
-            raise DataError(f"{str(example)!r} holds no samples")
-        if len(arrays) == 1:
-            return _first(next(iter(arrays.values())))
-        return tuple(_first(a) for a in arrays.values())
+        example = load_npz(example)
     if isinstance(example, Mapping):
-        return tuple(_first(v) for k, v in example.items() if k != "y")
+        arrays = [_first(v, layout) for k, v in example.items() if k != "y"]
+        if not arrays:
+            raise DataError("the example holds no samples")
+        return arrays[0] if len(arrays) == 1 else tuple(arrays)
     if isinstance(example, np.ndarray) or hasattr(example, "detach"):
-        return _first(example)
+        return _first(example, layout)
     if isinstance(example, tuple):
-        return tuple(_first(v) for v in example)
+        return tuple(_first(v, layout) for v in example)
     if hasattr(example, "__iter__"):
         batch = next(iter(example), None)
         if batch is None:
             raise DataError("the example gave no batch")
         x = batch[0] if isinstance(batch, list | tuple) and len(batch) == 2 else batch
-        return _first(x)
+        return _first(x, layout)
     raise DataError(f"a {type(example).__name__} holds no samples")

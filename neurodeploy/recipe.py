@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from neurodeploy.errors import Finding, UsageError, raise_findings
@@ -14,6 +15,7 @@ from neurodeploy.targets.base import OptionValue
 __all__ = ["DEFAULTS", "Recipe", "read_recipe", "recipe_text", "with_settings"]
 
 Recipe = dict[str, dict[str, OptionValue]]
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 # every key that a recipe may hold; an empty text stands for "not given"
 DEFAULTS: Recipe = {
@@ -34,7 +36,13 @@ DEFAULTS: Recipe = {
     "run": {"input": ""},
     "compare": {"expect": "exact"},
 }
-_PATHS = (("convert", "model"), ("convert", "calibrate"), ("convert", "example"), ("run", "input"))
+_PATHS = (
+    ("convert", "model"),
+    ("convert", "weights"),
+    ("convert", "calibrate"),
+    ("convert", "example"),
+    ("run", "input"),
+)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -47,15 +55,16 @@ def read_recipe(path: Path) -> Recipe:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{str(path)!r} cannot be read as a recipe: {error}") from error
-    recipe = _checked(found, str(path))
+    recipe, findings = _checked(found, str(path))
+    raise_findings(UsageError, findings)
     for verb, key in _PATHS:
         value = str(recipe[verb][key])
         if value:
-            recipe[verb][key] = _moved(value, path.parent, outward=False)
+            recipe[verb][key] = _moved(key, value, lambda file: _inward(file, path.parent))
     return recipe
 
 
-def _checked(found: Mapping[str, object], where: str) -> Recipe:
+def _checked(found: Mapping[str, object], where: str) -> tuple[Recipe, list[Finding]]:
     findings: list[Finding] = []
     recipe: Recipe = {verb: dict(keys) for verb, keys in DEFAULTS.items()}
     recipe["option"] = {}
@@ -75,8 +84,7 @@ def _checked(found: Mapping[str, object], where: str) -> Recipe:
             for key, value in table.items():
                 findings += _key_findings(verb, key, value, where)
                 recipe[verb][key] = value
-    raise_findings(UsageError, findings)
-    return recipe
+    return recipe, findings
 
 
 def _key_findings(verb: str, key: str, value: object, where: str) -> list[Finding]:
@@ -107,15 +115,20 @@ def with_settings(recipe: Recipe, settings: Mapping[str, OptionValue]) -> Recipe
             findings.append(Finding(f"setting {path!r}", hint=f"VERB.KEY, VERB of {list(tables)}"))
             continue
         default = DEFAULTS.get(verb, {}).get(key)
-        if isinstance(default, int) and isinstance(value, str) and value.lstrip("-").isdecimal():
+        if isinstance(default, int) and isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
         tables[verb][key] = value
-    raise_findings(UsageError, findings)
-    return _checked(tables, "--set")
+    changed, more = _checked(tables, "--set")
+    raise_findings(UsageError, [*findings, *more])
+    return changed
 
 
 def recipe_text(recipe: Recipe, folder: Path) -> str:
-    """Write a complete recipe; paths become relative to ``folder``."""
+    """Write a complete recipe; paths become relative to ``folder``.
+
+    Raises:
+        UsageError: a value is no valid Unicode, such as the name of a file in another encoding.
+    """
     lines: list[str] = []
     for verb, table in recipe.items():
         if not table:
@@ -124,10 +137,15 @@ def recipe_text(recipe: Recipe, folder: Path) -> str:
         for key, value in table.items():
             shown = value
             if (verb, key) in _PATHS and value:
-                shown = _moved(str(value), folder, outward=True)
+                shown = _moved(key, str(value), lambda file: _outward(file, folder))
             lines.append(f"{_key(key)} = {_toml(shown)}")
         lines.append("")
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"a recipe holds text in Unicode only: {error.reason}") from error
+    return text
 
 
 def _key(key: str) -> str:
@@ -138,16 +156,27 @@ def _key(key: str) -> str:
 def _toml(value: OptionValue) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    # a JSON string is a TOML basic string once DEL is escaped
-    return json.dumps(value).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        # a JSON string is a TOML basic string once DEL is escaped and no surrogate pair stands
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(float(value) if isinstance(value, float) else int(value))
 
 
-def _moved(value: str, folder: Path, *, outward: bool) -> str:
-    """Turn a path around at ``folder``; ``module:callable`` stays as it is."""
-    file, colon, rest = value.partition(":")
-    if colon and not file.endswith(".py"):
-        return value
+def _moved(key: str, value: str, move: Callable[[str], str]) -> str:
+    """Move the path in a value; ``module:callable`` stays as it is, so does ``:KEY`` of weights."""
+    file, colon, rest = value.rpartition(":")
+    if key == "weights" and colon and Path(file).suffix and not Path(value).exists():
+        return move(file) + colon + rest
+    if key == "model" and colon and rest.replace(".", "_").isidentifier():
+        return move(file) + colon + rest if file.endswith(".py") else value
+    return move(value)
+
+
+def _inward(file: str, folder: Path) -> str:
     path = Path(file)
-    if outward:
-        return os.path.relpath(path, folder).replace(os.sep, "/") + colon + rest
-    return str(path if path.is_absolute() else folder / path) + colon + rest
+    return str(path if path.is_absolute() else folder / path)
+
+
+def _outward(file: str, folder: Path) -> str:
+    # where the folder really lies: ".." does not lead back over a link
+    return os.path.relpath(os.path.abspath(file), os.path.realpath(folder)).replace(os.sep, "/")

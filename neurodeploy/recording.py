@@ -5,16 +5,17 @@ Arrays are (N, T, \*shape). Spikes are stored sparse and become dense when asked
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.errors import DataError, UsageError
+from neurodeploy.data import load_npz, save_npz
+from neurodeploy.errors import DataError, Finding, raise_findings
 from neurodeploy.ir.nodes import Decode
 
 __all__ = ["Recording", "SpikeMaps", "decode"]
@@ -166,30 +167,27 @@ class Recording:
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to an ``.npz`` file; nothing in it needs pickle.
+        """Write everything to an ``.npz`` file under the names of the attributes.
+
+        A mapping is written entry by entry as ``attribute/node``, states as
+        ``states/node/name``; nothing needs pickle. ``predictions`` are written for other readers.
 
         Raises:
             UsageError: the file cannot be written.
         """
-        arrays: dict[str, Array] = {"steps": self.steps, "seed": np.asarray(self.seed)}
-        arrays |= {f"outputs/{k}": v for k, v in _named(self.outputs).items()}
-        arrays |= {f"decoded/{k}": v for k, v in _named(self.decoded).items()}
-        arrays |= {f"counts/{k}": v for k, v in self.counts.items()}
-        arrays |= {f"events/{k}": v for k, v in self.events.items()}
-        arrays |= {f"shapes/{k}": np.asarray(v) for k, v in self.shapes.items()}
+        arrays: dict[str, Array] = {"steps": self.steps, "seed": np.asarray(self.seed, np.uint64)}
+        for group in ("outputs", "decoded"):
+            value: Array | Mapping[str, Array] = getattr(self, group)
+            arrays |= _under(group, value) if isinstance(value, Mapping) else {group: value}
+        for key in ("labels", "predictions"):
+            if getattr(self, key) is not None:
+                arrays[key] = getattr(self, key)
+        arrays |= _under("counts", self.counts) | _under("events", self.events)
+        arrays |= _under("shapes", {k: np.asarray(v, np.int64) for k, v in self.shapes.items()})
         for node, states in self.states.items():
-            arrays |= {f"states/{node}/{name}": v for name, v in states.items()}
-        if self.labels is not None:
-            arrays["labels"] = self.labels
+            arrays |= _under(f"states/{node}", states)
         arrays["origin"] = np.asarray([self.runner, self.graph, self.decoding])
-        file = Path(path)
-        part = file.with_name(file.name + ".part")
-        try:
-            with part.open("wb") as handle:
-                np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
-            part.replace(file)
-        except OSError as error:
-            raise UsageError(f"{str(path)!r} cannot be written: {error}") from error
+        save_npz(path, arrays)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Recording:
@@ -198,28 +196,21 @@ class Recording:
         Raises:
             DataError: the file is missing, damaged, or no recording.
         """
-        from neurodeploy.data import load_npz
-
         arrays = load_npz(path)
-        missing = [k for k in ("steps", "seed", "origin") if k not in arrays]
-        if missing:
-            raise DataError(f"{str(path)!r} is no recording: it lacks {', '.join(missing)}")
         groups: dict[str, dict[str, Array]] = {}
         for key, value in arrays.items():
             group, slash, rest = key.partition("/")
             if slash:
                 groups.setdefault(group, {})[rest] = value
+        raise_findings(DataError, _damage(os.fspath(path), arrays, groups))
         states: dict[str, dict[str, Array]] = {}
         for key, value in groups.get("states", {}).items():
             node, _, name = key.rpartition("/")
             states.setdefault(node, {})[name] = value
-        origin = [str(v) for v in arrays["origin"].reshape(-1)]
-        if len(origin) != 3:
-            raise DataError(f"{str(path)!r} is a recording of another version")
-        runner, graph, decoding = origin
+        runner, graph, decoding = (str(v) for v in arrays["origin"])
         return Recording(
-            outputs=_single(groups.get("outputs", {})),
-            decoded=_single(groups.get("decoded", {})),
+            outputs=arrays.get("outputs", groups.get("outputs", {})),
+            decoded=arrays.get("decoded", groups.get("decoded", {})),
             labels=arrays.get("labels"),
             steps=arrays["steps"],
             counts=groups.get("counts", {}),
@@ -241,9 +232,53 @@ class Recording:
         )
 
 
-def _named(value: Array | Mapping[str, Array]) -> Mapping[str, Array]:
-    return value if isinstance(value, Mapping) else {"": value}
+def _under(group: str, values: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{group}/{name}": value for name, value in values.items()}
 
 
-def _single(value: Mapping[str, Array]) -> Array | Mapping[str, Array]:
-    return value[""] if set(value) == {""} else value
+def _damage(
+    path: object, arrays: Mapping[str, Array], groups: Mapping[str, Mapping[str, Array]]
+) -> Iterator[Finding]:
+    """Say what keeps an ``.npz`` file from being a recording."""
+
+    def finding(message: str) -> Finding:
+        return Finding(message, node=str(path))
+
+    missing = [k for k in ("steps", "seed", "origin") if k not in arrays]
+    missing += [k for k in ("outputs", "decoded") if k not in arrays and k not in groups]
+    if missing:
+        yield finding(f"it is no recording: it lacks {', '.join(missing)}")
+        return
+    steps = arrays["steps"]
+    if steps.ndim != 1 or steps.dtype.kind not in "iu" or not steps.size or steps.min() < 1:
+        yield finding("'steps' does not hold the steps of each sample")
+        return
+    if arrays["seed"].shape != () or arrays["seed"].dtype.kind not in "iu":
+        yield finding("'seed' is no whole number")
+    if arrays["origin"].shape != (3,) or arrays["origin"].dtype.kind != "U":
+        yield finding("'origin' does not hold runner, graph and decoding")
+    counted = {"labels": "iu", "predictions": "iu", "counts": "iu"}
+    for key, values in arrays.items():
+        group = key.partition("/")[0]
+        if group in counted and (
+            values.shape != steps.shape or values.dtype.kind not in counted[group]
+        ):
+            yield finding(f"{key!r} does not hold a whole number for each sample")
+        elif group in ("outputs", "decoded", "states") and (
+            values.shape[:1] != steps.shape or values.dtype.kind not in "biuf"
+        ):
+            yield finding(f"{key!r} does not hold a number for each of {steps.size} samples")
+    events, shapes = groups.get("events", {}), groups.get("shapes", {})
+    for name in {**events, **shapes}:
+        if name not in events or name not in shapes or not _fit(events[name], shapes[name]):
+            yield finding(f"the events of {name!r} do not fit their shape")
+
+
+def _fit(events: Array, shape: Array) -> bool:
+    """Say whether events are rows (sample, step, flat index) within (N, T, ...)."""
+    if shape.ndim != 1 or shape.size < 2 or {shape.dtype.kind, events.dtype.kind} - {"i", "u"}:
+        return False
+    ends = [int(shape[0]), int(shape[1]), math.prod(int(n) for n in shape[2:])]
+    if events.ndim != 2 or events.shape[1] != 3 or min(map(int, shape)) < 1:
+        return False
+    return not events.size or bool(((events >= 0) & (events < np.array(ends))).all())

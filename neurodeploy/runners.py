@@ -38,12 +38,19 @@ def make_runner(
     a notice in the log. A runner that is named is never replaced.
 
     Raises:
-        UsageError: there is no such runner.
+        UsageError: there is no such runner, or it takes no options; or ``threads`` is below 1.
         MissingDependencyError: the engine was named and no compiler is there.
     """
     if name not in (None, *runner_names(target)):
         raise UsageError(
             f"there is no runner {name!r}", hint=f"runners: {', '.join(runner_names(target))}"
+        )
+    if threads < 1:
+        raise UsageError(f"threads is {threads}", hint="at least 1")
+    if options and (target is None or name not in target.runners()):
+        raise UsageError(
+            f"the runner {name or 'engine'!r} takes no options: {', '.join(options)}",
+            hint="options are for the runners of a target",
         )
     if name == "reference":
         return "reference", partial(simulate, graph)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from neurodeploy.errors import Finding
+from neurodeploy.errors import Finding, SemanticsError
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Map, Node, Product, Reduce
 from neurodeploy.ir.ops import Conv, ConvTranspose, Dense, Synapses
@@ -14,7 +14,7 @@ from neurodeploy.ir.state import graph_state
 from neurodeploy.ir.types import QType, storage_dtype
 from neurodeploy.semantics.trace import cell_definition, trace
 from neurodeploy.semantics.types import Float
-from neurodeploy.targets.base import Capabilities, CellRule, Limit, OptionValue
+from neurodeploy.targets.base import Capabilities, CellRule, Limit
 
 __all__ = ["capability_findings", "limit_usage"]
 
@@ -63,13 +63,17 @@ def _cell_findings(node: Cell, can: Capabilities) -> Iterator[Finding]:
         if shown.get(name) not in {str(v) for v in values}
     ]
     names = ", ".join(sorted({r.definition for r in can.cells}))
+    what, hint = "", f"possible cells: {names or 'none'}"
+    if wrong:
+        what, hint = f"with {'; '.join(wrong)} ", "choose one of the possible options"
+    elif rules:
+        what, hint = "with another program than its own ", "give a cell of your own its own name"
     yield Finding(
-        f"cell {node.definition or 'of an unknown definition'!r} "
-        + (f"with {'; '.join(wrong)} " if wrong else "")
-        + f"is not possible on {can.name!r}",
+        f"cell {node.definition or 'of an unknown definition'!r} {what}"
+        f"is not possible on {can.name!r}",
         node=node.name,
         source=node.source,
-        hint="choose one of the possible options" if wrong else f"possible cells: {names}",
+        hint=hint,
         value=node.definition,
     )
 
@@ -78,23 +82,25 @@ def _matches(node: Cell, rule: CellRule) -> bool:
     """Say whether the node computes what the rule allows: its program, not its label, decides."""
     if rule.definition != node.definition:
         return False
-    definition = cell_definition(rule.definition)
-    shown = dict(node.options)
-    options: dict[str, OptionValue] = {}
-    for name, default in definition.options.items():
-        text = shown.get(name, str(default))
-        options[name] = (text == "True") if isinstance(default, bool) else type(default)(text)
-    for name, values in rule.options:
-        if options.get(name) not in values:
-            return False
     program = node.program
-    again = trace(
-        definition,
-        inputs={p.name: p.type for p in program.inputs},
-        params={p.name: p.type for p in program.params},
-        states={p.name: p.type for p in program.states},
-        options={k: v for k, v in options.items() if not isinstance(v, float)},
-    )
+    shown = dict(node.options)
+    try:
+        definition = cell_definition(rule.definition)
+        options: dict[str, str | int | bool] = {}
+        for name, default in definition.options.items():
+            text = shown.get(name, str(default))
+            options[name] = (text == "True") if isinstance(default, bool) else type(default)(text)
+        if any(options.get(name) not in values for name, values in rule.options):
+            return False
+        again = trace(
+            definition,
+            inputs={p.name: p.type for p in program.inputs},
+            params={p.name: p.type for p in program.params},
+            states={p.name: p.type for p in program.states},
+            options=options,
+        )
+    except (SemanticsError, ValueError):
+        return False  # the label, or an option that stands beside it, is not of this program
     return again.program == program
 
 
@@ -115,19 +121,25 @@ def _type_findings(graph: Graph, can: Capabilities) -> Iterator[Finding]:
                     limit=can.weight_bits,
                 )
         elif isinstance(node, Cell) and not can.float_state:
-            for state in node.states:
-                if isinstance(state.type, Float):
-                    yield Finding(
-                        f"state {state.name!r} is a float, {can.name!r} holds integers",
-                        node=node.name,
-                        source=node.source,
-                        hint=f"neurodeploy quantize --for {can.name}",
-                    )
+            floats = [f"state {s.name!r}" for s in node.states if isinstance(s.type, Float)]
+            floats += [
+                f"parameter {p.name!r}"
+                for p in node.params
+                if isinstance(graph.tensors[p.tensor].type, Float)
+            ]
+            for what in floats:
+                yield Finding(
+                    f"{what} is a float, {can.name!r} holds integers",
+                    node=node.name,
+                    source=node.source,
+                    hint=f"neurodeploy quantize --for {can.name}",
+                )
 
 
 def limit_usage(graph: Graph, name: str) -> dict[str, int]:
     """Give how much of the limited thing each node uses, in the limit's unit."""
     used: dict[str, int] = {}
+    slots = graph_state(graph) if name == "state_bytes" else ()
     for node in graph.nodes:
         amount = 0
         if name == "delay":
@@ -136,8 +148,9 @@ def limit_usage(graph: Graph, name: str) -> dict[str, int]:
                 amount += int(graph.tensors[node.op.delay].data.max(initial=0))
         elif name == "state_bytes":
             owners = {node.name, *(e.key for e in graph.edges_into[node.name])}
-            slots = [s for s in graph_state(graph) if s.owner in owners]
-            amount = sum(s.size * storage_dtype(s.type).itemsize for s in slots)
+            amount = sum(
+                s.size * storage_dtype(s.type).itemsize for s in slots if s.owner in owners
+            )
         elif isinstance(node, Cell) and name == "neurons":
             amount = int(np.prod(node.shape))
         elif isinstance(node, Map) and isinstance(node.op, Dense | Conv | ConvTranspose | Synapses):
@@ -168,7 +181,9 @@ def _limit_findings(graph: Graph, limit: Limit, target: str) -> Iterator[Finding
     used = limit_usage(graph, limit.name)
     what = limit.name.replace("_", " ")
     if limit.per == "graph":
-        total = sum(used.values())
+        # a delay or a fan-in of the whole graph is that of its worst node
+        whole = max if limit.name in ("delay", "fan_in") else sum
+        total = whole(used.values()) if used else 0
         used = {"": total} if total > limit.value else {}
     for name, amount in used.items():
         if amount > limit.value:

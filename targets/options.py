@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,9 +10,12 @@ from dataclasses import replace
 from neurodeploy.errors import Finding, UsageError, raise_findings
 from neurodeploy.targets.base import Capabilities, Limit, Option, OptionValue
 
-__all__ = ["parse_options"]
+__all__ = ["overridden_limits", "parse_options"]
+
+_OVERRIDE = "--option"
 
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
 _TRUE, _FALSE = ("yes", "true", "on"), ("no", "false", "off")
 
 
@@ -38,10 +42,10 @@ def parse_options(
                 values[key] = parsed
         elif key in limits:
             size = _size(value)
-            if size is None:
+            if size is None or size < 0:
                 found.append(Finding(f"{value!r} is no size", node=key, hint="such as 256KiB"))
             else:
-                limits[key] = replace(limits[key], value=size, source="--option")
+                limits[key] = replace(limits[key], value=size, source=_OVERRIDE)
         else:
             known = ", ".join(sorted([*options, *limits])) or "none"
             found.append(
@@ -53,6 +57,15 @@ def parse_options(
             )
     raise_findings(UsageError, found)
     return replace(capabilities, limits=_in_order(capabilities, limits)), values
+
+
+def overridden_limits(capabilities: Capabilities) -> dict[str, OptionValue]:
+    """Give the limits that `parse_options` took from the user, by the key that sets them again."""
+    return {
+        limit.name.replace("_", "-"): limit.value
+        for limit in capabilities.limits
+        if limit.source == _OVERRIDE
+    }
 
 
 def _in_order(capabilities: Capabilities, limits: Mapping[str, Limit]) -> tuple[Limit, ...]:
@@ -68,7 +81,8 @@ def _value(option: Option, value: OptionValue) -> OptionValue | None:
     elif isinstance(option.default, int):
         parsed = None if isinstance(value, bool) else _size(value)
     elif isinstance(option.default, float):
-        parsed = float(text) if re.fullmatch(r"-?[0-9.]+(e-?[0-9]{1,3})?", text) else None
+        number = float(text) if _NUMBER.fullmatch(text) else math.nan
+        parsed = number if math.isfinite(number) else None
     else:
         parsed = text
     return None if option.choices and parsed not in option.choices else parsed
@@ -85,7 +99,7 @@ def _unusable(option: Option, value: OptionValue) -> Finding:
 def _size(value: OptionValue) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = re.fullmatch(r"([0-9]{1,15})([A-Za-z]{0,3})", str(value))
+    match = re.fullmatch(r"(-?[0-9]{1,15})([A-Za-z]{0,3})", str(value))
     if match is None or match[2] not in _SIZES:
         return None
     return int(match[1]) * _SIZES[match[2]]

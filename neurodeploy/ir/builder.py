@@ -174,8 +174,14 @@ class GraphBuilder(MapMethods):
         return Ref(node, output, Signal(shape, type, kind), delay, initial)
 
     def state(self, x: Ref, name: str) -> Ref:
-        """Refer to another output, or to a state, of the node that made ``x``."""
-        node = next(n for n in self.nodes if n.name == x.node)
+        """Refer to another output, or to a state, of the cell that made ``x``.
+
+        Raises:
+            GraphError: the cell has none of that name, or was not added yet.
+        """
+        node = next((n for n in self.nodes if n.name == x.node), None)
+        if node is None:
+            raise GraphError(f"there is no node {x.node!r} yet", hint="use ref(node, output)")
         signals = cell_signals(node)
         if name not in signals:
             raise GraphError(f"{x.node!r} has no output {name!r}", hint=f"it has: {list(signals)}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.errors import GraphError
+from neurodeploy.errors import Finding, GraphError
+from neurodeploy.ir.check import tensor_names
 from neurodeploy.ir.nodes import Edge, Map, Node, Product, Reduce
 from neurodeploy.ir.ops import (
     Concat,
@@ -79,6 +81,20 @@ def window(
     return Window(spread(kernel), spread(stride), tuple(pads), spread(dilation))
 
 
+@contextmanager
+def _located(name: str, source: Iterable[str] = ()) -> Iterator[None]:
+    """Name the node in what a rule finds."""
+    try:
+        yield
+    except GraphError as error:
+        raise GraphError(
+            [
+                replace(f, node=f.node or name, source=f.source or tuple(source))
+                for f in error.findings
+            ]
+        ) from error
+
+
 class MapMethods:
     """Adds linear, structural and reducing nodes; the base of `GraphBuilder`."""
 
@@ -119,7 +135,8 @@ class MapMethods:
         r"""Add a convolution; weight (out, in / groups, \*kernel)."""
         w, b = self._weights(name, weight, bias)
         kernel = self.tensors[w].data.shape[2:]
-        at = window(kernel, stride, padding, dilation, rank=len(kernel))
+        with _located(name):
+            at = window(kernel, stride, padding, dilation, rank=len(kernel))
         return self.map(name, Conv(w, at, b, groups, accumulator), x, source=source)
 
     def conv_transpose(
@@ -139,7 +156,8 @@ class MapMethods:
         r"""Add a transposed convolution; weight (in, out / groups, \*kernel)."""
         w, b = self._weights(name, weight, bias)
         kernel = self.tensors[w].data.shape[2:]
-        at = window(kernel, stride, padding, dilation, rank=len(kernel))
+        with _located(name):
+            at = window(kernel, stride, padding, dilation, rank=len(kernel))
         more = (extra,) * len(kernel) if isinstance(extra, int) else tuple(extra)
         return self.map(name, ConvTranspose(w, at, more, b, groups), x, source=source)
 
@@ -178,7 +196,9 @@ class MapMethods:
         source: Iterable[str] = (),
     ) -> Ref:
         """Add a sum or average pool; the stride defaults to the kernel."""
-        at = window(kernel, kernel if stride is None else stride, padding, rank=len(x.shape) - 1)
+        with _located(name):
+            steps = kernel if stride is None else stride
+            at = window(kernel, steps, padding, rank=len(x.shape) - 1)
         return self.map(name, Pool(at, mode, divisor), x, source=source)
 
     def flatten(self, name: str, x: Ref, *, source: Iterable[str] = ()) -> Ref:
@@ -217,7 +237,13 @@ class MapMethods:
     def map(self, name: str, op: MapOp, *arrived: Ref, source: Iterable[str] = ()) -> Ref:
         """Add any Map operation whose tensors are already there."""
         node = Map(name=name, op=op, source=tuple(source))
-        signal = map_signal(op, [r.signal for r in arrived], self.tensors)
+        with _located(name, node.source):
+            missing = [t for t in tensor_names(node) if t not in self.tensors]
+            if missing:
+                raise GraphError([Finding(f"there is no tensor {t!r}") for t in missing])
+            if len(arrived) != len(node.ports):
+                raise GraphError(f"{len(arrived)} signals arrive at {len(node.ports)} ports")
+            signal = map_signal(op, [r.signal for r in arrived], self.tensors)
         return self._add(node, dict(zip(node.ports, arrived, strict=True)), signal)
 
     def max_pool(
@@ -234,20 +260,25 @@ class MapMethods:
     ) -> Ref:
         """Add a max pool; the stride defaults to the kernel."""
         steps = kernel if stride is None else stride
-        at = window(kernel, steps, padding, dilation, rank=len(x.shape) - 1)
+        with _located(name):
+            at = window(kernel, steps, padding, dilation, rank=len(x.shape) - 1)
         return self.reduce(name, MaxPool(at, mode), x, source=source)
 
     def reduce(self, name: str, op: ReduceOp, x: Ref, *, source: Iterable[str] = ()) -> Ref:
         """Add any Reduce operation."""
         node = Reduce(name=name, op=op, source=tuple(source))
-        return self._add(node, {"in": x}, reduce_signal(op, x.signal))
+        with _located(name, node.source):
+            signal = reduce_signal(op, x.signal)
+        return self._add(node, {"in": x}, signal)
 
     def product(
         self, name: str, equation: str, a: Ref, b: Ref, *, source: Iterable[str] = ()
     ) -> Ref:
         """Add a contraction of two signals."""
         node = Product(name=name, equation=equation, source=tuple(source))
-        return self._add(node, {"a": a, "b": b}, product_signal(equation, a.signal, b.signal))
+        with _located(name, node.source):
+            signal = product_signal(equation, a.signal, b.signal)
+        return self._add(node, {"a": a, "b": b}, signal)
 
     def _add(self, node: Node, arrived: Mapping[str, Ref], signal: Signal | None = None) -> Ref:
         self.nodes.append(node)

@@ -6,16 +6,19 @@ cycles. `check_meaning` then infers every signal, so that shapes and types are c
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from neurodeploy.errors import Finding
-from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Output
+from neurodeploy.ir.nodes import Cell, Decode, Edge, Encoding, Input, Map, Node, Output
 from neurodeploy.ir.order import cycle_finding
-from neurodeploy.ir.types import QType, Signal, Tensor, num_type_text
+from neurodeploy.ir.strict_json import shown
+from neurodeploy.ir.types import Kind, QType, Signal, Tensor, num_type_text
+from neurodeploy.semantics.types import Float
 
 if TYPE_CHECKING:
     from neurodeploy.ir.graph import Graph
@@ -135,11 +138,27 @@ def check_meaning(graph: Graph) -> list[Finding]:
             for (owner, name), count in owned.items()
             if count > 1
         ]
+    for node in graph.nodes:
+        found += _choice_findings(node)
     if graph.dt is not None and graph.dt <= 0:
         found.append(Finding(f"dt is {graph.dt} s", hint="a step lasts a positive time"))
     if graph.timesteps is not None and graph.timesteps < 1:
         found.append(Finding(f"timesteps is {graph.timesteps}", hint="at least 1"))
     return found
+
+
+def _choice_findings(node: Node) -> Iterator[Finding]:
+    """Check the fields that hold one of a few words."""
+    words: list[tuple[str, str, object]] = []
+    if isinstance(node, Input):
+        words = [("kind", node.kind, Kind), ("encoding", node.encoding, Encoding)]
+    elif isinstance(node, Output):
+        words = [("decoding", node.decode, Decode)]
+    for what, word, choices in words:
+        if word not in get_args(choices):
+            yield Finding(
+                f"there is no {what} {word!r}", node=node.name, hint=", ".join(get_args(choices))
+            )
 
 
 def _initial_findings(
@@ -155,15 +174,17 @@ def _initial_findings(
                 f"the signal {num_type_text(signal.type)}{list(signal.shape)}",
                 node=edge.key,
             )
-    elif isinstance(signal.type, QType):
-        if (
-            edge.initial != int(edge.initial)
-            or not signal.type.lo <= edge.initial <= signal.type.hi
-        ):
-            yield Finding(
-                f"initial value {edge.initial} is no {num_type_text(signal.type)}", node=edge.key
-            )
-    elif not np.isfinite(edge.initial):
+    elif isinstance(edge.initial, float) and not math.isfinite(edge.initial):
         yield Finding(f"initial value {edge.initial} is not finite", node=edge.key)
-    elif signal.kind == "spike" and edge.initial not in (0, 1):
-        yield Finding(f"initial value {edge.initial} is no spike", node=edge.key)
+    elif not _holds(signal, edge.initial):
+        kind = "spike" if signal.kind == "spike" else num_type_text(signal.type)
+        yield Finding(f"initial value {shown(edge.initial)} is no {kind}", node=edge.key)
+
+
+def _holds(signal: Signal, initial: float) -> bool:
+    """Say whether a finite number is a value of the signal, rounded where it is a float."""
+    if isinstance(signal.type, QType):
+        return initial == int(initial) and signal.type.lo <= initial <= signal.type.hi
+    if isinstance(signal.type, Float):
+        return abs(initial) <= float(np.finfo(signal.type.dtype).max)
+    return initial in (0, 1)

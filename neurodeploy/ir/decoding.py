@@ -9,7 +9,17 @@ from neurodeploy.errors import UsageError
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Decode, Node, Output
 
-__all__ = ["with_decoding"]
+__all__ = ["check_decoding", "with_decoding"]
+
+
+def check_decoding(decode: str) -> None:
+    """Check the name of a decoding.
+
+    Raises:
+        UsageError: there is no such decoding.
+    """
+    if decode not in get_args(Decode):
+        raise UsageError(f"decoding {decode!r}", hint=", ".join(get_args(Decode)))
 
 
 def with_decoding(graph: Graph, decode: str) -> Graph:
@@ -18,8 +28,7 @@ def with_decoding(graph: Graph, decode: str) -> Graph:
     Raises:
         UsageError: there is no such decoding.
     """
-    if decode not in get_args(Decode):
-        raise UsageError(f"decoding {decode!r}", hint=", ".join(get_args(Decode)))
+    check_decoding(decode)
 
     def changed(node: Node) -> Node:
         return replace(node, decode=cast(Decode, decode)) if isinstance(node, Output) else node

@@ -11,6 +11,7 @@ __all__ = ["duration_text", "parse_duration"]
 
 UNITS = {"s": Fraction(1), "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6)}
 UNITS["ns"] = Fraction(1, 10**9)
+TEXT = re.compile(r"\s*([0-9]{0,20}\.?[0-9]{1,20}(?:[eE]-?[0-9]{1,2})?)\s*(s|ms|us|ns)\s*")
 
 
 def parse_duration(value: str | float | int | Fraction | None) -> Fraction | None:
@@ -28,13 +29,16 @@ def parse_duration(value: str | float | int | Fraction | None) -> Fraction | Non
     if value is None:
         return None
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]{1,2})?)\s*(s|ms|us|ns)\s*", value)
+        match = TEXT.fullmatch(value)
         if match is None:
             raise UsageError(f"{value[:40]!r} is no duration", hint="such as 1ms, 0.1ms or 25us")
         seconds = Fraction(match[1]) * UNITS[match[2]]
     else:
-        # a float of seconds means the decimal that a person wrote: 0.001, not its binary value
-        seconds = value if isinstance(value, Fraction) else Fraction(repr(value))
+        try:
+            # a float of seconds means the decimal that a person wrote: 0.001, not its binary value
+            seconds = value if isinstance(value, Fraction) else Fraction(str(value))
+        except ValueError:
+            raise UsageError(f"{value!r} is no number of seconds", hint="such as 0.001") from None
     if seconds <= 0:
         raise UsageError(f"a step of {value} does not last a positive time")
     return seconds

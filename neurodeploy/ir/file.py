@@ -9,6 +9,7 @@ give the same bytes.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
 import stat
@@ -27,7 +28,15 @@ from neurodeploy.ir.graph import OPSET, Graph
 from neurodeploy.ir.strict_json import Json, dump, parse, shown
 from neurodeploy.ir.types import Tensor, num_type_text, storage_dtype, tensor
 
-__all__ = ["FORMAT", "UPGRADES", "graph_bytes", "load_graph", "save_graph", "write_atomically"]
+__all__ = [
+    "FORMAT",
+    "UPGRADES",
+    "graph_bytes",
+    "graph_from_bytes",
+    "load_graph",
+    "save_graph",
+    "write_atomically",
+]
 
 FORMAT = "neurodeploy.graph"
 
@@ -54,6 +63,15 @@ def graph_bytes(graph: Graph) -> bytes:
     description: Description = {"format": FORMAT, **graph_header(graph)}
     description["digest"] = _digest(description, arrays)
     return write_container(dump(description), arrays)
+
+
+def graph_from_bytes(data: bytes) -> Graph:
+    """Read what `graph_bytes` gave.
+
+    Raises:
+        FileFormatError: as for `load_graph`.
+    """
+    return _graph(*read_container(io.BytesIO(data), len(data)))
 
 
 def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:

@@ -94,9 +94,19 @@ class Graph:
 
         raise_findings(GraphError, check_meaning(self))
 
+    def __copy__(self) -> Graph:
+        """Give the graph itself: nothing in it can change."""
+        return self
+
     def __deepcopy__(self, memo: object) -> Graph:
         """Give the graph itself: nothing in it can change."""
         return self
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Graph], tuple[bytes]]:
+        """Pickle as the bytes of its file, which are checked when they are read."""
+        from neurodeploy.ir.file import graph_bytes, graph_from_bytes
+
+        return graph_from_bytes, (graph_bytes(self),)
 
     def node(self, name: str) -> Node:
         """Give the node ``name``.

@@ -10,11 +10,19 @@ import numpy.typing as npt
 
 from neurodeploy.errors import Finding, GraphError, SemanticsError
 from neurodeploy.ir.nodes import Cell, Node, ParamRef, StateRef
-from neurodeploy.ir.types import BOOL, NumType, QType, Signal, Tensor, expression_type, tensor
+from neurodeploy.ir.types import (
+    BOOL,
+    NumType,
+    Signal,
+    Tensor,
+    expression_type,
+    stored_type,
+    tensor,
+)
 from neurodeploy.semantics.kinds import output_kind
 from neurodeploy.semantics.program import Program
 from neurodeploy.semantics.trace import CellDefinition, cell_definition, trace
-from neurodeploy.semantics.types import Float, Int, Type
+from neurodeploy.semantics.types import Float
 
 __all__ = ["MadeCell", "cell_signals", "traced_cell"]
 
@@ -103,8 +111,7 @@ def cell_signals(node: Node) -> dict[str, Signal]:
         return {}
     signals: dict[str, Signal] = {}
     for name, index in node.program.outputs:
-        kind = node.program.instrs[index].type
-        num: NumType = QType(kind.lo, kind.hi) if isinstance(kind, Int) else kind
+        num = stored_type(node.program.instrs[index].type)
         signals[name] = Signal(node.shape, num, output_kind(node.program, name))
     for state in node.states:
         signals[state.name] = Signal(
@@ -149,7 +156,7 @@ def _bind_params(
         elif default is None:
             found.append(Finding(f"parameter {key!r} has no value", node=name))
         else:
-            tensors[f"{name}.{key}"] = tensor(default, _stored(kind), name=f"{name}.{key}")
+            tensors[f"{name}.{key}"] = tensor(default, stored_type(kind), name=f"{name}.{key}")
     if found:
         raise GraphError(found)
     refs = tuple(ParamRef(key, f"{name}.{key}", key in timed) for key in used)
@@ -172,13 +179,11 @@ def _bind_states(
     refs: list[StateRef] = []
     tensors: dict[str, Tensor] = {}
     for key, kind in ports.items():
-        stored = state_types.get(key, _stored(kind))
+        stored = state_types.get(key, stored_type(kind))
         given = initial.get(key, definition.states[key])
+        if stored == BOOL and key not in initial:
+            given = bool(given)  # a definition writes its initial values as numbers
         label = f"{name}.{key}.initial"
         tensors[label] = given if isinstance(given, Tensor) else tensor(given, stored, name=label)
         refs.append(StateRef(key, stored, label))
     return tuple(refs), tensors
-
-
-def _stored(kind: Type) -> NumType:
-    return QType(kind.lo, kind.hi) if isinstance(kind, Int) else kind

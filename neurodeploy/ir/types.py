@@ -25,6 +25,7 @@ __all__ = [
     "Tensor",
     "expression_type",
     "num_type_text",
+    "stored_type",
     "tensor",
 ]
 
@@ -94,6 +95,15 @@ NumType = Bool | Float | QType
 def expression_type(kind: NumType) -> Type:
     """Give the type that the expression language sees: a QType without its scale."""
     return Int(kind.lo, kind.hi) if isinstance(kind, QType) else kind
+
+
+def stored_type(kind: Type) -> NumType:
+    """Give the type that a value of the expression language is stored in: scale 1.
+
+    >>> stored_type(Int(0, 7)) == QType(0, 7)
+    True
+    """
+    return QType(kind.lo, kind.hi) if isinstance(kind, Int) else kind
 
 
 def num_type_text(kind: NumType) -> str:

@@ -173,7 +173,7 @@ def integer_net() -> Graph:
 def window_net() -> Graph:
     """Windows of every kind, a table, parameters and initial values with a time or space axis."""
     b = GraphBuilder(dt=Fraction(1, 3000))
-    x = b.input("x", (2, 5), type=BOOL, encoding="rate")
+    x = b.input("x", (2, 5), type=BOOL, encoding="events")
     weight = tensor(np.arange(-6, 6).reshape(2, 2, 3), QType(-8, 7))
     up = b.conv_transpose("up", x, weight, stride=2, padding=1, extra=1)
     bias = tensor([1, -1], QType(-1, 1))
