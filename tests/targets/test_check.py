@@ -272,12 +272,12 @@ def test_usage_is_what_is_there() -> None:
 @pytest.mark.parametrize(
     ("name", "node", "most", "total"),
     [
-        ("fan_in", "fc", 32, 48),
+        ("fan_in", "fc", 32, 32),
         ("neurons", "n", 32, 32),
         ("synapses", "up", 360, 621),
         ("weight_bytes", "fc", 640, 828),
         ("state_bytes", "late", 256, 480),
-        ("delay", "late", 7, 10),
+        ("delay", "late", 7, 7),
     ],
 )
 def test_limits_per_node_and_per_graph(name: Any, node: str, most: int, total: int) -> None:
