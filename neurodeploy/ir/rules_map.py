@@ -39,6 +39,7 @@ from neurodeploy.semantics.types import INT64_MAX, INT64_MIN, Float
 __all__ = ["fan_axes", "map_signal", "refuse_empty_windows", "summed_kind", "window_shape"]
 
 Tensors = Mapping[str, Tensor]
+MAX_JUMPS = 1 << 20
 
 
 def map_signal(op: MapOp, arrived: Sequence[Signal], tensors: Tensors) -> Signal:
@@ -260,7 +261,7 @@ def refuse_empty_windows(window: Window, spatial: tuple[int, ...]) -> None:
     Raises:
         GraphError: there is such a position.
     """
-    axes = zip(
+    for n, out, k, s, (lo, _), d in zip(
         spatial,
         window.output(spatial),
         window.kernel,
@@ -268,11 +269,23 @@ def refuse_empty_windows(window: Window, spatial: tuple[int, ...]) -> None:
         window.padding,
         window.dilation,
         strict=True,
-    )
-    for n, out, k, s, (lo, _), d in axes:
-        taps = np.arange(out)[:, None] * s + np.arange(k) * d - lo
-        if not ((taps >= 0) & (taps < n)).any(axis=1).all():
+    ):
+        # windows that begin behind the end, or before the start with no tap that reaches it;
+        # in closed form, because a hostile file may claim billions of positions
+        behind = (out - 1) * s - lo >= n
+        short = -(-lo // d) >= k
+        if behind or short or (d > n and _jumps_over(n, out, s, lo, d, k)):
             raise GraphError(f"padding leaves windows of {list(window.kernel)} without a position")
+
+
+def _jumps_over(n: int, out: int, stride: int, lo: int, dilation: int, kernel: int) -> bool:
+    """Say whether taps further apart than the signal is long may all miss it."""
+    count = min(out, -(-lo // stride))
+    if count > MAX_JUMPS:
+        raise GraphError(f"padding {lo} and dilation {dilation} around {n} positions")
+    before = lo - np.arange(count, dtype=np.int64) * stride  # positions before the start
+    first = -(-before // dilation)
+    return bool(((first >= kernel) | (first * dilation - before >= n)).any())
 
 
 @_rule.register

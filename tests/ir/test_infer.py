@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from neurodeploy.errors import GraphError
 from neurodeploy.ir import BOOL, F32, F64, GraphBuilder, QType, tensor
 from neurodeploy.ir.builder_maps import Ref
-from neurodeploy.ir.ops import ArgMax, Dense, ReduceAxes, Reshape
+from neurodeploy.ir.ops import ArgMax, Dense, ReduceAxes, Reshape, Window
+from neurodeploy.ir.rules_map import refuse_empty_windows
 from neurodeploy.ir.types import Signal
 from neurodeploy.reference import simulate
 from small_graphs import GRAPHS
@@ -237,3 +238,23 @@ def test_inference_gives_what_the_builder_said() -> None:
         )
         for key, signal in graph.signals.items():
             assert trace[key].shape == (1, 1, *signal.shape), key
+
+
+def test_windows_wholly_in_padding_are_found_by_a_closed_form() -> None:
+    """Against a plain look at every tap; the closed form stays small where a file claims much."""
+    lengths = (range(1, 5), range(1, 4), range(1, 4), range(5), range(5), range(1, 5))
+    for n, kernel, stride, lo, hi, dilation in product(*lengths):
+        window = Window((kernel,), (stride,), ((lo, hi),), (dilation,))
+        out = window.output((n,))[0]
+        if out < 1:
+            continue
+        taps = [[o * stride + k * dilation - lo for k in range(kernel)] for o in range(out)]
+        empty = any(all(not 0 <= t < n for t in window_taps) for window_taps in taps)
+        try:
+            refuse_empty_windows(window, (n,))
+        except GraphError:
+            assert empty, window
+        else:
+            assert not empty, window
+    with pytest.raises(GraphError, match="padding"):
+        refuse_empty_windows(Window((2**31,), (1,), ((2**40, 0),), (2**31,)), (3,))
