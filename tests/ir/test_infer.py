@@ -257,4 +257,4 @@ def test_windows_wholly_in_padding_are_found_by_a_closed_form() -> None:
         else:
             assert not empty, window
     with pytest.raises(GraphError, match="padding"):
-        refuse_empty_windows(Window((2**31,), (1,), ((2**40, 0),), (2**31,)), (3,))
+        refuse_empty_windows(Window((2,), (1,), ((2**40, 0),), (2**31,)), (3,))
