@@ -8,16 +8,18 @@ loads no framework.
 
 from __future__ import annotations
 
-import importlib
-from importlib.metadata import entry_points
 from pathlib import PurePath
 
 from neurodeploy.converters.base import FrontEnd
 from neurodeploy.errors import ConversionError, UsageError
+from neurodeploy.extensions import load, places
+from neurodeploy.ir.strict_json import shown
 
 __all__ = ["ENTRY_POINT_GROUP", "FrontEnd", "converter_names", "find_converter", "get_converter"]
 
 ENTRY_POINT_GROUP = "neurodeploy.converters"
+
+WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 # front end: where its FrontEnd is
 _OURS = {
@@ -32,16 +34,7 @@ def _places() -> dict[str, str]:
     Raises:
         ConversionError: two packages offer a front end of the same name.
     """
-    places = dict(_OURS)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name in places and places[point.name] != point.value:
-            raise ConversionError(
-                f"two packages offer a front end named {point.name!r}: "
-                f"{places[point.name]} and {point.value}",
-                hint="uninstall one of them",
-            )
-        places[point.name] = point.value
-    return places
+    return places(ENTRY_POINT_GROUP, _OURS, "front end", ConversionError)
 
 
 def converter_names() -> tuple[str, ...]:
@@ -63,19 +56,13 @@ def get_converter(name: str) -> FrontEnd:
         UsageError: there is none of that name; the hint lists those that there are.
         ConversionError: it cannot be loaded, or is no `FrontEnd`.
     """
-    places = _places()
-    if name not in places:
-        raise UsageError(f"there is no front end {name!r}", hint=f"front ends: {sorted(places)}")
-    module, _, attribute = places[name].partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConversionError(
-            f"front end {name!r} ({places[name]}) cannot be loaded: {error}"
-        ) from error
+    known = _places()
+    if name not in known:
+        raise UsageError(f"there is no front end {name!r}", hint=f"front ends: {sorted(known)}")
+    found = load(name, known[name], "front end", ConversionError)
     if not isinstance(found, FrontEnd):
         raise ConversionError(
-            f"{places[name]} is no FrontEnd", hint="see neurodeploy.converters.base"
+            f"{known[name]} is no FrontEnd", hint="see neurodeploy.converters.base"
         )
     return found
 
@@ -93,9 +80,20 @@ def find_converter(model: object) -> FrontEnd:
     found = [f for f in front_ends if f.reads(model)]
     if len(found) == 1:
         return found[0]
-    what = f"{str(model)!r}" if isinstance(model, str | PurePath) else f"a {type(model).__name__}"
+    what = shown(str(model)) if isinstance(model, str | PurePath) else f"a {type(model).__name__}"
     if found:
         names = ", ".join(f.name for f in found)
         raise UsageError(f"several front ends read {what}: {names}", hint="call one by its name")
-    known = ", ".join(s for f in front_ends for s in (*f.suffixes, *f.classes))
-    raise UsageError(f"no front end reads {what}", hint=f"read are {known}")
+    if not isinstance(model, str | PurePath):
+        known = ", ".join(c for f in front_ends for c in f.classes)
+        raise UsageError(f"no front end reads {what}", hint=f"read are {known}")
+    suffixes = ", ".join([*(s for f in front_ends for s in f.suffixes), ".nd"])
+    raise UsageError(f"no front end reads {what}", hint=_way_out(PurePath(model), suffixes))
+
+
+def _way_out(path: PurePath, suffixes: str) -> str:
+    if path.suffix.lower() in WEIGHTS:
+        return f"weights go with the code of their model: file.py:callable --weights {path.name}"
+    if path.suffix == ".py":
+        return f"name what builds the network: {path.name}:callable"
+    return f"models are files ({suffixes}), file.py:callable, or package.module:callable"

@@ -29,6 +29,12 @@ from neurodeploy.ir.graph import Graph
 
 __all__ = ["FrontEnd", "Handlers"]
 
+# what to give, as an option and as an argument
+_NEEDED = {
+    "example": "samples: --calibrate x.npz, --example x.npz or --input-shape 1,28,28 of `convert`; "
+    "example=x of `load`",
+}
+
 Key = TypeVar("Key", bound=Hashable)
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
@@ -77,7 +83,7 @@ class FrontEnd:
             if name not in parameters
         ]
         found += [
-            Finding(f"the front end {self.name!r} needs it", node=name)
+            Finding(f"the front end {self.name!r} needs it", node=name, hint=_NEEDED.get(name, ""))
             for name, parameter in list(parameters.items())[1:]
             if parameter.default is parameter.empty and name not in options
         ]

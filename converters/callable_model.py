@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from neurodeploy.errors import ConversionError, Finding, MissingDependencyError, UsageError
+from neurodeploy.ir.strict_json import shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,9 +75,7 @@ def build_model(spec: str, *, weights: str | os.PathLike[str] | None = None) -> 
         found = _attribute(module, name, spec)
         made = found if isinstance(found, nn.Module) else _call(found, spec)
     if not isinstance(made, nn.Module):
-        raise ConversionError(
-            Finding(f"gives a {type(made).__name__}, not a torch.nn.Module", node=spec)
-        )
+        raise ConversionError(Finding(f"it gives {_kind(made)}, not a torch.nn.Module", node=spec))
     if weights is not None:
         from neurodeploy.converters.weights import load_weights
 
@@ -96,8 +95,8 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _run_file(path: Path, spec: str) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(Finding(f"there is no file {str(path)!r}", node=spec))
+    if not os.path.isfile(path):
+        raise UsageError(Finding(f"there is no file {shown(str(path))}", node=spec))
     name = f"_neurodeploy_model_{path.stem}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
@@ -147,7 +146,7 @@ def _attribute(module: ModuleType, name: str, spec: str) -> Any:
 
 def _call(found: Any, spec: str) -> object:
     if not callable(found):
-        raise UsageError(Finding(f"is a {type(found).__name__}, which cannot be called", node=spec))
+        raise UsageError(Finding(f"{_kind(found)} cannot be called", node=spec))
     try:
         inspect.signature(found).bind()
     except TypeError as error:
@@ -164,6 +163,10 @@ def _call(found: Any, spec: str) -> object:
         return found()
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise _failed(error, "the call", spec) from error
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
 
 
 def _failed(error: BaseException, what: str, spec: str) -> ConversionError:

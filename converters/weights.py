@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurodeploy.errors import ConversionError, FileFormatError, Finding, UsageError
+from neurodeploy.ir.strict_json import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,7 +66,8 @@ def load_weights(
     path, inner = _split(os.fspath(weights))
     found = find_state_dict(module, read_checkpoint(path), key=key or inner, name=path.name)
     module.load_state_dict(dict(found.tensors), strict=True)
-    log.info(
+    log.log(
+        logging.WARNING if found.key or found.prefix else logging.INFO,
         "%s: %d tensors%s%s",
         path.name,
         len(found.tensors),
@@ -76,12 +78,12 @@ def load_weights(
 
 
 def _split(text: str) -> tuple[Path, str | None]:
-    if Path(text).exists():
+    if os.path.isfile(text):
         return Path(text), None
     place, colon, key = text.rpartition(":")
-    if colon and Path(place).exists():
+    if colon and os.path.isfile(place):
         return Path(place), key
-    raise UsageError(Finding(f"there is no file {text!r}", node="weights"))
+    raise UsageError(Finding(f"there is no file {shown(text)}", node="weights"))
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -92,8 +94,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """
     if path.stat().st_size == 0:
         raise FileFormatError(Finding("is empty", node=str(path)))
-    read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    content = read(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(content, Mapping):
         raise FileFormatError(
             Finding(

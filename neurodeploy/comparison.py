@@ -4,7 +4,10 @@ Verdicts: ``exact``: every compared value is equal, bit for bit (-0 equals 0). `
 *root* divergence, that is of a neuron whose delivered inputs are all still equal, has a margin
 ``|v - threshold|`` of at most 4 times the largest ``|v32 - v64|`` of its node, v64 being a
 float64 shadow of the reference that is fed with the same spikes; values differ by no more than
-the same bound. ``differs``: anything else.
+the same bound (`neurodeploy.rounding`). ``differs``: anything else, and outputs or populations
+that spike but cannot be compared.
+
+Compared is what flows at each step; how an output is decoded enters the predictions only.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.artifact import Artifact
-from neurodeploy.data import Data, as_samples, timesteps_of
+from neurodeploy.data import Data, as_samples, check_timed, timesteps_of
 from neurodeploy.differences import Comparison, FirstDifference, NodeDifference
 from neurodeploy.execute import Progress, reference_runner, spiking_outputs
 from neurodeploy.ir.graph import Graph
-from neurodeploy.ir.nodes import Node
+from neurodeploy.ir.nodes import Cell, Input, Node, Output
+from neurodeploy.memory import require_bytes
+from neurodeploy.recording import decode
+from neurodeploy.reference import compute_dtype
 from neurodeploy.rounding import Bounds, rounding_bounds
 from neurodeploy.targets.base import Run
 
@@ -30,6 +36,7 @@ __all__ = ["Comparison", "FirstDifference", "NodeDifference", "Side", "compare"]
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
 BATCH = 64
+BATCH_BYTES = 2**30  # of recorded signals
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,21 @@ def compare(
         layout: ``NT`` or ``TN``.
         seed: Seed of the random bits.
         progress: Called with (samples done, samples in all).
+
+    Raises:
+        DataError: the samples or T do not fit one of the sides, or what is compared needs more
+            memory than there is.
     """
     left, right = _side(a, on_a), _side(b, on_b)
     samples = as_samples(left.graph, x, layout=layout)
     again = as_samples(right.graph, x, layout=layout)
     steps = timesteps_of(left.graph, samples, timesteps)
-    tally = _Tally(left, right, steps)
-    for start in range(0, samples.count, BATCH):
-        stop = min(samples.count, start + BATCH)
+    tally = _Tally(left, right, steps, samples.lengths)
+    check_timed(left.graph, steps + max(0, -tally.lag))
+    check_timed(right.graph, steps + max(0, tally.lag))
+    batch = _batch(tally, samples.count)
+    for start in range(0, samples.count, batch):
+        stop = min(samples.count, start + batch)
         tally.add(samples.part(start, stop), again.part(start, stop), start, seed)
         if progress is not None:
             progress(stop, samples.count)
@@ -103,19 +117,24 @@ def _side(what: Graph | Artifact | Side, on: str | None) -> Side:
 
 
 def _partners(left: Graph, right: Graph) -> dict[str, str]:
-    """Match nodes that compute something by name, else by an unambiguous source."""
+    """Match nodes that compute something by name, else by an unambiguous source.
+
+    An only output is matched with an only output, whatever their names.
+    """
     by_source: dict[tuple[str, ...], list[str]] = {}
     for node in right.nodes:
         by_source.setdefault((type(node).__name__, *node.source), []).append(node.name)
     found: dict[str, str] = {}
     for node in left.nodes:
-        if not node.ports:
+        if isinstance(node, Input):
             continue
         same = by_source.get((type(node).__name__, *node.source), [])
         if node.name in right:
             found[node.name] = node.name
         elif node.source and len(same) == 1:
             found[node.name] = same[0]
+    if len(left.outputs) == len(right.outputs) == 1:
+        found.setdefault(left.outputs[0].name, right.outputs[0].name)
     return found
 
 
@@ -126,6 +145,7 @@ class _Tally:
     left: Side
     right: Side
     steps: int
+    lengths: npt.NDArray[np.int64] | None
     nodes: dict[str, NodeDifference] = field(default_factory=dict)
     far: bool = False
     agreed: int = 0
@@ -142,8 +162,29 @@ class _Tally:
             and self.right.has((b, out))
             and self.left.graph.signals[(a, out)].shape == self.right.graph.signals[(b, out)].shape
         ]
-        spiking = {n for n, _ in spiking_outputs(self.left.graph)}
-        self.unmatched = tuple(sorted(spiking - set(self.partners)))
+        self.unmatched = tuple(sorted(self._unmatched()))
+        self.ties = {a for a, b in self.partners.items() if self._ties(a, b)}
+
+    def _unmatched(self) -> set[str]:
+        """Give what has to be compared and cannot be."""
+        left, right = self.left.graph, self.right.graph
+        due = {*spiking_outputs(left), *((n.name, "out") for n in left.outputs)}
+        compared = {(a, out) for a, _, out in self.keys}
+        # what a side outside of neurodeploy does not show cannot be compared, and need not be
+        found = {
+            name
+            for name, out in due - compared
+            if name not in self.partners
+            or (self.left.has((name, out)) and self.right.has((self.partners[name], out)))
+        }
+        return found | ({n.name for n in right.outputs} - set(self.partners.values()))
+
+    def _ties(self, a: str, b: str) -> bool:
+        """Say whether one of two cells fires at its threshold and the other one only above it."""
+        left, right = self.left.graph.node(a), self.right.graph.node(b)
+        return (
+            isinstance(left, Cell) and isinstance(right, Cell) and _strict(left) != _strict(right)
+        )
 
     def add(self, xa: Mapping[str, Array], xb: Mapping[str, Array], start: int, seed: int) -> None:
         """Run one batch on both sides and add what differs."""
@@ -164,7 +205,7 @@ class _Tally:
         )
         va = {(a, o): ta[(a, o)][:, early:] for a, _, o in self.keys}
         vb = {(a, o): tb[(b, o)][:, late:] for a, b, o in self.keys}
-        unequal = {key: va[key] != vb[key] for key in va}
+        unequal = {key: _unequal(va[key], vb[key]) for key in va}
         bounds = None
         if any(d.any() for d in unequal.values()):
             longer = _longer(self.left.graph, xa, early)
@@ -174,9 +215,18 @@ class _Tally:
             bounds = measured.later(early)
         for name in dict.fromkeys(a for a, _, _ in self.keys):
             self._node(name, va, vb, unequal, bounds, start)
-        for out in self.left.graph.outputs:
-            if (out.name, "out") in va:
-                same = _argmax(va[(out.name, "out")]) == _argmax(vb[(out.name, "out")])
+        self._predict(va, vb, start)
+
+    def _predict(self, va: Mapping[Key, Array], vb: Mapping[Key, Array], start: int) -> None:
+        """Count the samples that both sides put into one class, each by its own decoding."""
+        for node in self.left.graph.outputs:
+            key = (node.name, "out")
+            if key in va:
+                ends = None
+                if self.lengths is not None:
+                    ends = np.minimum(self.lengths[start : start + va[key].shape[0]], self.steps)
+                other = self.right.graph.node(self.partners[node.name])
+                same = _predicted(va[key], node, ends) == _predicted(vb[key], other, ends)
                 self.agreed += int(same.sum())
 
     def _node(
@@ -199,7 +249,7 @@ class _Tally:
             where = next(o for o in outs if unequal[(name, o)].any())
             first = _first(va[(name, where)], vb[(name, where)], unequal[(name, where)], start)
             if bounds is not None:
-                judged = bounds.judge(name, va, vb, unequal)
+                judged = bounds.judge(name, va, vb, unequal, ties=name in self.ties)
                 roots, worst = judged.roots, judged.worst
                 first = replace(first, margin=judged.margin)
                 self.far |= worst > 1.0
@@ -234,6 +284,21 @@ class _Tally:
         )
 
 
+def _batch(tally: _Tally, samples: int) -> int:
+    """Give the samples per batch; refuse what does not fit into memory."""
+    steps = tally.steps + abs(tally.lag)
+    one = sum(
+        side.graph.signals[(name, out)].size
+        * compute_dtype(side.graph.signals[(name, out)].type).itemsize
+        for a, b, out in tally.keys
+        for side, name in ((tally.left, a), (tally.right, b))
+    )
+    each = max(1, one * steps)
+    size = max(1, min(BATCH, samples, BATCH_BYTES // each))
+    require_bytes(each * size, f"a comparison over {tally.steps} timesteps")
+    return size
+
+
 def _longer(graph: Graph, inputs: Mapping[str, Array], extra: int) -> dict[str, Array]:
     """Pad inputs that have a time axis with silence, for the steps that one side comes late."""
     ranks = {n.name: len(n.shape) + 2 for n in graph.inputs}
@@ -245,10 +310,19 @@ def _longer(graph: Graph, inputs: Mapping[str, Array], extra: int) -> dict[str, 
     }
 
 
-def _argmax(values: Array) -> Array:
-    total = values.astype(np.float64).sum(axis=1)
-    best: Array = total.reshape(total.shape[0], -1).argmax(axis=1)
-    return best
+def _strict(cell: Cell) -> list[object]:
+    return [i.attr("strict") for i in cell.program.instrs if i.op == "fire"]
+
+
+def _unequal(a: Array, b: Array) -> Array:
+    """Say where values differ; NaN equals NaN."""
+    return np.asarray((a != b) & ((a == a) | (b == b)))  # NaN is not itself
+
+
+def _predicted(values: Array, node: Node, ends: npt.NDArray[np.int64] | None) -> Array:
+    how = node.decode if isinstance(node, Output) else "mean"
+    decoded = decode(values, how, ends).reshape(values.shape[0], -1)
+    return np.asarray(decoded.argmin(axis=1) if how == "first" else decoded.argmax(axis=1))
 
 
 def _first(a: Array, b: Array, unequal: Array, start: int) -> FirstDifference:

@@ -43,6 +43,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+MAX_NAME = 2**16 - 256  # bytes of the name of a member of a zip file
 Data = object  # whatever as_samples takes; an alias says so in signatures
 
 
@@ -100,11 +101,19 @@ def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
     """Write arrays to an ``.npz`` file, whole or not at all; equal arrays give equal bytes.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or cannot hold the name of an array.
     """
     file = Path(path)
     if not file.name:
         raise UsageError(f"{str(path)!r} is no name of a file")
+    raise_findings(
+        UsageError,
+        [
+            Finding(f"{shown(name)} cannot name an array of an .npz file", hint="rename the node")
+            for name in arrays
+            if "\0" in name or len(name.encode()) > MAX_NAME
+        ],
+    )
     part = file.with_name(f".{file.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         with zipfile.ZipFile(part, "w") as archive:
@@ -136,7 +145,7 @@ def as_samples(
         DataError: all that does not fit, each finding naming the input.
     """
     if layout not in ("NT", "TN"):
-        raise DataError(f"layout {layout!r}", hint="NT (batch first) or TN (time first)")
+        raise DataError(f"there is no layout {layout!r}", hint="NT: batch first; TN: time first")
     raw, found_labels, lengths = _gathered(graph, data, layout)
     y = labels if labels is not None else found_labels
     findings: list[Finding] = []
@@ -289,6 +298,13 @@ def _from_batches(
             ys.append(np.atleast_1d(to_numpy(batch[1])))  # type: ignore[index]
     if not xs:
         raise DataError("the iterable gave no batch")
+    timed = int(xs[0].ndim == len(node.shape) + 2)
+    shapes = {x.shape[1 + timed :] for x in xs}
+    if len({x.ndim for x in xs}) > 1 or xs[0].ndim == 0 or len(shapes) > 1:
+        found = [list(s) for s in dict.fromkeys(x.shape for x in xs)]
+        raise DataError(f"the batches do not go together: shapes {found}")
+    if len({y.ndim for y in ys}) > 1:
+        raise DataError("the labels of the batches do not go together")
     labels = np.concatenate(ys) if ys else None
     lengths = None
     if xs[0].ndim == len(node.shape) + 2:

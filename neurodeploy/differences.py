@@ -19,7 +19,7 @@ class FirstDifference:
         index: Flat index of the neuron.
         a: Value on the left.
         b: Value on the right.
-        margin: ``|v - threshold|`` of the left at that point; None where nothing fires.
+        margin: ``|v - threshold|`` of the node's first root; None where no spike differs.
     """
 
     sample: int
@@ -88,10 +88,12 @@ class Comparison:
     Attributes:
         verdict: ``exact``, ``near`` or ``differs``.
         nodes: One entry per matched pair of nodes.
-        unmatched: Nodes with spikes that have no partner on the other side.
+        unmatched: Outputs and nodes with spikes that cannot be compared: they have no partner on
+            the other side, or one of another shape.
         samples: Samples compared.
         timesteps: Steps compared.
-        predictions: Share of samples with the same prediction; None where nothing is classified.
+        predictions: Share of samples with the same prediction, each side by its own decoding;
+            None where nothing is classified.
     """
 
     verdict: str
@@ -121,18 +123,10 @@ class Comparison:
         Raises:
             UsageError: it is none of these.
         """
-        if expected == "exact":
-            return self.verdict == "exact"
-        if expected == "near":
-            return self.equal
-        name, sign, number = expected.partition(">=")
-        try:
-            share = float(number)
-        except ValueError:
-            share = -1.0
-        if name != "predictions" or not sign or not 0 <= share <= 1:
-            raise UsageError(f"expectation {expected!r}", hint="exact, near, or predictions>=0.99")
-        return self.predictions is not None and self.predictions >= share
+        share = expected_share(expected)
+        if share is not None:
+            return self.predictions is not None and self.predictions >= share
+        return self.equal if expected == "near" else self.verdict == "exact"
 
     def to_json(self) -> dict[str, object]:
         """Give the keys of the JSON contract of ``compare``."""
@@ -158,5 +152,26 @@ class Comparison:
                     f"{n.count_a} against {n.count_b} spikes"
                 )
         if self.unmatched:
-            lines.append(f"  without a partner: {', '.join(self.unmatched)}")
+            lines.append(f"  without a partner that fits: {', '.join(self.unmatched)}")
         return "\n".join(lines)
+
+
+def expected_share(expected: str) -> float | None:
+    """Give the share of equal predictions that is expected; None for ``exact`` and ``near``.
+
+    >>> expected_share("predictions>=0.99"), expected_share("near")
+    (0.99, None)
+
+    Raises:
+        UsageError: it is no expectation.
+    """
+    if expected in ("exact", "near"):
+        return None
+    name, sign, number = expected.partition(">=")
+    try:
+        share = float(number)
+    except ValueError:
+        share = -1.0
+    if name != "predictions" or not sign or not 0 <= share <= 1:
+        raise UsageError(f"no expectation: {expected!r}", hint="exact, near, or predictions>=0.99")
+    return share

@@ -47,7 +47,7 @@ def recorded_keys(graph: Graph, record: str | tuple[str, ...] | None) -> tuple[K
             and output as well; else the names of nodes.
 
     Raises:
-        UsageError: a name is no node of the graph.
+        UsageError: it is none of these, or a name is no node of the graph.
     """
     if record is None:
         return ()
@@ -56,6 +56,8 @@ def recorded_keys(graph: Graph, record: str | tuple[str, ...] | None) -> tuple[K
     if record == "states":
         nodes = [n.name for n in graph.cells]
     else:
+        if not isinstance(record, str | list | tuple):
+            raise UsageError(f"record is {record!r}", hint="all, states, or names of nodes")
         nodes = [record] if isinstance(record, str) else list(record)
         unknown = [n for n in nodes if n not in graph]
         if unknown:

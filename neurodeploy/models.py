@@ -46,7 +46,7 @@ def read_model(
     given = {k: v for k, v in options.items() if v is not None}
     layout = given.pop("layout", "NT")
     if layout not in ("NT", "TN"):
-        raise UsageError(f"layout {layout!r}", hint="NT (batch first) or TN (time first)")
+        raise UsageError(f"there is no layout {layout!r}", hint="NT: batch first; TN: time first")
     if isinstance(model, Graph):
         _refuse(given | ({"weights": weights} if weights else {}), "a graph")
         return _timed(model, seconds)

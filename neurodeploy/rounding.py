@@ -1,14 +1,16 @@
 """How far rounding alone can carry a network: the float64 shadow of a reference run.
 
 A second reference runs in float64 beside the first and takes over all its decisions (spikes,
-comparisons, integers), so that both follow the same path. The largest ``|v32 - v64|`` of a node
-then measures what float32 rounding does to it, whatever its threshold is.
+comparisons, integers, whole numbers), so that both follow the same path. The largest
+``|v32 - v64|`` of a node then measures what float32 rounding does to it, whatever its threshold
+is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ import numpy.typing as npt
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell
 from neurodeploy.reference import Stepper
+from neurodeploy.semantics.program import Instr
 
-__all__ = ["FACTOR", "Bounds", "Judgement", "rounding_bounds"]
+__all__ = ["FACTOR", "Bounds", "Decision", "Judgement", "rounding_bounds"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -32,12 +35,54 @@ class Judgement:
     Attributes:
         roots: Their number.
         worst: The worst of them, as a multiple of what rounding explains; at most 1 is near.
-        margin: ``|v - threshold|`` at the earliest; None where no spike differs.
+        margin: ``|v - threshold|`` at the earliest; None where no decision differs.
     """
 
     roots: int
     worst: float
     margin: float | None
+
+
+@dataclass
+class _Drift:
+    """The largest ``|v32 - v64|`` of a signal, and the largest value; infinity is no rounding."""
+
+    apart: float = 0.0
+    largest: float = 0.0
+    kind: type[np.floating[Any]] = np.float32
+
+    def add(self, value: Array, wide: Array, *, of: Array | None = None) -> None:
+        """Take in one step: values, their shadow, and what was rounded where it is not they."""
+        with np.errstate(invalid="ignore"):
+            error = np.abs(value.astype(wide.dtype) - wide)
+        size = np.abs(value if of is None else of)
+        self.apart = max(self.apart, float(error.max(initial=0.0, where=np.isfinite(error))))
+        self.largest = max(self.largest, float(size.max(initial=0.0, where=np.isfinite(size))))
+        self.kind = size.dtype.type
+
+    def bound(self, arrived: float) -> float:
+        """Give what one order of sums may be off by; 0 where nothing was rounded.
+
+        A few values may round by less than is usual. So it is at least one unit in the last
+        place of the largest, and at least ``arrived`` times the largest: what arrives has been
+        rounded by that much of its own largest.
+        """
+        unit = float(np.spacing(self.kind(self.largest)))
+        return max(self.apart, unit, arrived * self.largest) if self.apart else 0.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    r"""What a cell decides on.
+
+    Attributes:
+        bound: What rounding may do to it, as in `Bounds.drift`.
+        margin: (N, T, \*shape), how far it is from where the decision turns: for a spike
+            ``|v - threshold|``, for a whole number the distance to where the next one begins.
+    """
+
+    bound: float
+    margin: Array
 
 
 @dataclass(frozen=True)
@@ -46,19 +91,28 @@ class Bounds:
 
     Attributes:
         graph: The graph.
-        drift: By (node, output), the largest ``|v32 - v64|`` over samples, steps and elements.
-        fire_drift: By cell, the same for what its `fire` compares.
-        margins: By cell, (N, T, \*shape), the smallest ``|v - threshold|`` of its fires.
+        drift: By (node, output), what rounding may do to a value: the largest ``|v32 - v64|``
+            over samples, steps and elements, at least one unit in the last place of the largest
+            value and the relative drift of what arrives; 0 where nothing was rounded.
+        fires: By cell, what its `fire` compares, one entry for each.
+        counts: By cell, what it makes whole numbers of (`floor`, `rint`), one entry for each.
     """
 
     graph: Graph
     drift: Mapping[Key, float]
-    fire_drift: Mapping[str, float]
-    margins: Mapping[str, Array]
+    fires: Mapping[str, tuple[Decision, ...]]
+    counts: Mapping[str, tuple[Decision, ...]]
 
     def later(self, steps: int) -> Bounds:
         """Give the bounds of what happens from ``steps`` on."""
-        return replace(self, margins={name: m[:, steps:] for name, m in self.margins.items()})
+
+        def cut(all_: Mapping[str, tuple[Decision, ...]]) -> dict[str, tuple[Decision, ...]]:
+            return {
+                name: tuple(replace(d, margin=d.margin[:, steps:]) for d in made)
+                for name, made in all_.items()
+            }
+
+        return replace(self, fires=cut(self.fires), counts=cut(self.counts))
 
     def judge(
         self,
@@ -66,33 +120,48 @@ class Bounds:
         left: Mapping[Key, Array],
         right: Mapping[Key, Array],
         unequal: Mapping[Key, Array],
+        *,
+        ties: bool = False,
     ) -> Judgement:
         """Judge the root divergences of a node: those where all delivered events are equal.
 
-        A spike is judged by its margin at the first step at which its neuron differs. A number
-        is judged by its error at every step before its neuron's own spikes differ.
+        A spike, or the count in a graded one, is judged by its margin at the first step at which
+        its neuron differs. A number is judged by its error at every step before its neuron's own
+        spikes differ.
+
+        Args:
+            name: The node.
+            left: Values on the left, (N, T, ...).
+            right: Values on the right.
+            unequal: Where they differ.
+            ties: The two sides decide differently at a margin of exactly 0 (``>`` against
+                ``>=``), so that no rounding is needed for it.
         """
         keys = [(name, out) for out in self.graph.node(name).outputs if (name, out) in unequal]
         clean = self._inputs_equal(name, unequal)
-        events = [k for k in keys if _is_event(self.graph, k)]
-        fired = {k: (left[k] != 0) != (right[k] != 0) for k in events}
-        unlike = np.zeros(unequal[keys[0]].shape, np.bool_)
-        for key in events:
-            unlike |= fired[key]
-        so_far = np.logical_or.accumulate(unlike, axis=1)
-        clean = np.broadcast_to(clean.reshape(*clean.shape, *[1] * (unlike.ndim - 2)), unlike.shape)
-        roots, worst, margin = 0, 0.0, None
-        for key in events:
-            root = fired[key] & clean & ~_before(so_far)
-            if root.any():
-                roots += int(root.sum())
-                near = self.margins[name][root] if name in self.margins else np.array([np.inf])
-                worst = max(worst, _ratio(float(near.max()), FACTOR * self.fire_drift.get(name, 0)))
-                margin = float(near.flat[0]) if margin is None else margin
+        fired = np.zeros(unequal[keys[0]].shape, np.bool_)
+        counted = fired.copy()
         for key in keys:
-            root = unequal[key] & clean & ~so_far
-            if root.any():
-                error = np.abs(left[key].astype(np.float64) - right[key].astype(np.float64))[root]
+            if _is_event(self.graph, key):
+                fired |= (left[key] != 0) != (right[key] != 0)
+                if name in self.counts:
+                    error = _apart(left[key], right[key])
+                    counted |= unequal[key] & (error > FACTOR * self.drift.get(key, 0.0))
+        so_far = np.logical_or.accumulate(fired | counted, axis=1)
+        clean = np.broadcast_to(clean.reshape(*clean.shape, *[1] * (fired.ndim - 2)), fired.shape)
+        clean = clean & ~_before(so_far)
+        roots, worst, margin = 0, 0.0, None
+        for root, decided in ((fired, self.fires), (counted & ~fired, self.counts)):
+            at = root & clean
+            if at.any():
+                roots += int(at.sum())
+                nearest, multiple = _judged(decided.get(name, ()), at, ties=ties)
+                worst = max(worst, multiple)
+                margin = nearest if margin is None else margin
+        for key in keys:
+            open_ = unequal[key] & clean & ~so_far
+            if open_.any():
+                error = _apart(left[key][open_], right[key][open_])
                 worst = max(worst, _ratio(float(error.max()), FACTOR * self.drift.get(key, 0.0)))
         return Judgement(roots, worst, margin)
 
@@ -110,9 +179,32 @@ class Bounds:
         return clean
 
 
+def _judged(decisions: tuple[Decision, ...], at: Array, *, ties: bool) -> tuple[float, float]:
+    """Give the margin of the first of the roots ``at``, and the worst multiple of its bound.
+
+    Of several decisions in a cell, the one that rounding turns most easily counts.
+    """
+    if not decisions:
+        return float("inf"), float("inf")
+    margins = np.stack([d.margin[at] for d in decisions])
+    bounds = FACTOR * np.array([d.bound for d in decisions])[:, None]
+    multiples = np.full(margins.shape, np.inf)
+    np.divide(margins, bounds, out=multiples, where=bounds > 0)
+    if ties:
+        multiples[margins == 0] = np.inf
+    return float(margins.min(axis=0)[0]), float(multiples.min(axis=0).max())
+
+
 def _ratio(value: float, bound: float) -> float:
     """Give what was found as a multiple of what rounding explains."""
     return value / bound if bound > 0 else float("inf")
+
+
+def _apart(left: Array, right: Array) -> Array:
+    """Give the distance of what differs; to infinity and to NaN it is infinite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(left.astype(np.float64) - right.astype(np.float64))
+    return np.asarray(np.where(np.isfinite(error), error, np.inf))
 
 
 def _before(so_far: Array) -> Array:
@@ -127,28 +219,27 @@ def _is_event(graph: Graph, key: Key) -> bool:
 
 
 def _event_sources(graph: Graph, name: str) -> list[tuple[str, str, int]]:
-    """Give the events that reach a node, directly or through numbers, with the summed delay.
+    """Give the events that reach a node, directly or through numbers, with the least delay.
 
     Numbers in between carry rounding, which the drift of the node itself accounts for.
     """
     found: dict[Key, int] = {}
-    visited: set[str] = set()
-    stack = [(name, 0)]
-    while stack:
-        at, delay = stack.pop()
+    nearest: dict[str, int] = {name: 0}
+    waiting = [(0, name)]
+    while waiting:
+        delay, at = heapq.heappop(waiting)
         for edge in graph.edges_into[at]:
             key, total = (edge.source, edge.output), delay + edge.delay
             if _is_event(graph, key):
                 found[key] = min(total, found.get(key, total))
                 continue
-            sender = graph.node(edge.source)
-            for out in sender.outputs:  # a state that is read also hangs on its cell's spikes
-                if _is_event(graph, (sender.name, out)):
-                    own = (sender.name, out)
+            for out in graph.node(edge.source).outputs:  # a state also hangs on its cell's spikes
+                own = (edge.source, out)
+                if _is_event(graph, own):
                     found[own] = min(total, found.get(own, total))
-            if edge.source not in visited:
-                visited.add(edge.source)
-                stack.append((edge.source, total))
+            if total < nearest.get(edge.source, total + 1):
+                nearest[edge.source] = total
+                heapq.heappush(waiting, (total, edge.source))
     return [(source, output, delay) for (source, output), delay in found.items()]
 
 
@@ -174,9 +265,8 @@ def rounding_bounds(
     shadow = Stepper(
         graph, samples, seed=seed, first_sample=first_sample, widen=True, follow=single
     )
-    drift: dict[Key, float] = {}
-    fire_drift: dict[str, float] = {}
-    margins: dict[str, list[Array]] = {}
+    drift: dict[Key, _Drift] = {}
+    watched = [_Watch(cell, i) for cell in graph.cells for i in _deciding(cell)]
     for step in range(timesteps):
         now = {
             n.name: inputs[n.name][:, step]
@@ -188,40 +278,79 @@ def rounding_bounds(
         wide = shadow.step(now)
         for key, value in values.items():
             if value.dtype.kind == "f":
-                apart = float(np.abs(value.astype(wide[key].dtype) - wide[key]).max(initial=0.0))
-                drift[key] = max(drift.get(key, 0.0), apart)
-        for cell in graph.cells:
-            _fires(cell, single, shadow, samples, fire_drift, margins)
-    return Bounds(
-        graph, drift, fire_drift, {name: np.stack(m, axis=1) for name, m in margins.items()}
-    )
+                drift.setdefault(key, _Drift()).add(value, wide[key])
+        for watch in watched:
+            watch.look(single, shadow)
+    bounds, arrived = _bounds(graph, drift)
+    fires: dict[str, tuple[Decision, ...]] = {}
+    counts: dict[str, tuple[Decision, ...]] = {}
+    for watch in watched:
+        made = fires if watch.instr.op == "fire" else counts
+        name = watch.cell.name
+        made[name] = (*made.get(name, ()), watch.decision(arrived[name]))
+    return Bounds(graph, bounds, fires, counts)
 
 
-def _fires(
-    cell: Cell,
-    single: Stepper,
-    shadow: Stepper,
-    samples: int,
-    drift: dict[str, float],
-    margins: dict[str, list[Array]],
-) -> None:
-    smallest: Array | None = None
-    shape = (samples, *cell.shape)
-    if cell.name not in single.cell_values:
-        if any(i.op == "fire" for i in cell.program.instrs):
-            margins.setdefault(cell.name, []).append(np.full(shape, np.inf))
-        return
-    values, wide = single.cell_values[cell.name], shadow.cell_values[cell.name]
+def _bounds(graph: Graph, drift: Mapping[Key, _Drift]) -> tuple[dict[Key, float], dict[str, float]]:
+    """Give the bound of each signal, and the largest relative rounding that arrives at a node."""
+    bounds: dict[Key, float] = {}
+    relative: dict[Key, float] = {}
+    arrived: dict[str, float] = {}
+    for node in graph.nodes:
+        read = [(e.source, e.output) for e in graph.edges_into[node.name]]
+        arrived[node.name] = max((relative.get(key, 0.0) for key in read), default=0.0)
+        for key in ((node.name, out) for out in node.outputs):
+            if key in drift:
+                seen = drift[key]
+                bounds[key] = seen.bound(arrived[node.name])
+                relative[key] = bounds[key] / seen.largest if seen.largest else 0.0
+    return bounds, arrived
+
+
+def _deciding(cell: Cell) -> Iterator[Instr]:
+    """Give the instructions of a cell that decide on numbers."""
     for instr in cell.program.instrs:
-        if instr.op != "fire":
-            continue
-        v, threshold = instr.args
-        margin = np.abs(values[v].astype(wide[v].dtype) - values[threshold])
-        apart = np.abs(
-            (values[v].astype(wide[v].dtype) - values[threshold]) - (wide[v] - wide[threshold])
-        )
-        drift[cell.name] = max(drift.get(cell.name, 0.0), float(apart.max(initial=0.0)))
-        margin = np.broadcast_to(margin, shape)
-        smallest = margin if smallest is None else np.minimum(smallest, margin)
-    if smallest is not None:
-        margins.setdefault(cell.name, []).append(smallest)
+        if instr.op in ("fire", "floor", "rint"):
+            yield instr
+
+
+@dataclass
+class _Watch:
+    """Follows one decision of a cell."""
+
+    cell: Cell
+    instr: Instr
+    drift: _Drift = field(default_factory=_Drift)
+    margins: list[Array] = field(default_factory=list)
+
+    def look(self, single: Stepper, shadow: Stepper) -> None:
+        """Take in one step."""
+        shape = (single.samples, *self.cell.shape)
+        if self.cell.name not in single.cell_values:  # before its first step
+            self.margins.append(np.full(shape, np.inf))
+            return
+        values, wide = (s.cell_values[self.cell.name] for s in (single, shadow))
+        with np.errstate(all="ignore"):
+            margin: Array = self._decided(values, wide)
+        margin = np.where(np.isnan(margin), np.inf, margin).astype(np.float64)
+        self.margins.append(np.broadcast_to(margin, shape))
+
+    def _decided(self, values: list[Array], wide: list[Array]) -> Array:
+        """Add to the drift of what is decided on, and give its margin."""
+        x, exact = values[self.instr.args[0]], wide[self.instr.args[0]]
+        long = exact.dtype
+        if self.instr.op == "fire":
+            threshold = self.instr.args[1]
+            away = x.astype(long) - values[threshold]
+            self.drift.add(away, exact - wide[threshold], of=x)
+            margin: Array = np.abs(away)
+            return margin
+        self.drift.add(x, exact)
+        offset = 0.5 if self.instr.op == "rint" else 0.0
+        part = x.astype(long) + offset
+        part = part - np.floor(part)
+        return np.asarray(np.minimum(part, 1 - part))
+
+    def decision(self, arrived: float) -> Decision:
+        """Give what was seen, with the relative rounding of what arrives at the cell."""
+        return Decision(self.drift.bound(arrived), np.stack(self.margins, axis=1))

@@ -1,12 +1,11 @@
-"""Finds targets: ours in a lazy table, others by entry point; one resolver for both."""
+"""Finds targets, ours and those of other packages, and their profiles."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 
 from neurodeploy.errors import Finding, TargetError, UnavailableTargetError, UsageError
+from neurodeploy.extensions import load, places
 from neurodeploy.targets.base import API_VERSION, Capabilities, Target
 
 __all__ = ["ENTRY_POINT_GROUP", "resolve_target", "target_names", "target_profiles"]
@@ -23,27 +22,11 @@ def _places() -> dict[str, str]:
     Raises:
         TargetError: two packages offer a target of the same name.
     """
-    places = dict(_OURS)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name in places and places[point.name] != point.value:
-            raise TargetError(
-                f"two packages offer a target named {point.name!r}: "
-                f"{places[point.name]} and {point.value}",
-                hint="uninstall one of them",
-            )
-        places[point.name] = point.value
-    return places
+    return places(ENTRY_POINT_GROUP, _OURS, "target", TargetError)
 
 
 def _load(name: str, place: str) -> Target:
-    module, _, attribute = place.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a package that is not ours may raise anything
-        raise UnavailableTargetError(
-            f"target {name!r} ({place}) cannot be loaded: {error}",
-            hint="repair or uninstall the package that offers it",
-        ) from error
+    found = load(name, place, "target", UnavailableTargetError)
     if not isinstance(found, Target):
         raise TargetError(f"{place} is no Target", hint="subclass neurodeploy.targets.base.Target")
     if found.api != API_VERSION:
@@ -73,12 +56,12 @@ def target_profiles() -> dict[str, tuple[Target, Capabilities]]:
 
 
 def _profiles(
-    places: Mapping[str, str],
+    known: Mapping[str, str],
 ) -> tuple[dict[str, tuple[Target, Capabilities]], list[TargetError]]:
     """Give the profiles of all targets that can be loaded, and the errors of the others."""
     found: dict[str, tuple[Target, Capabilities]] = {}
     broken: list[TargetError] = []
-    for name, place in sorted(places.items()):
+    for name, place in sorted(known.items()):
         try:
             target = _load(name, place)
         except TargetError as error:

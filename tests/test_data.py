@@ -81,7 +81,7 @@ BAD = [
     (np.zeros((0, 3)), None, "no samples"),
     (np.zeros((4, 3)), np.zeros(5, int), "labels of shape"),
     (np.zeros((4, 3)), np.zeros((4, 2), int), "labels of shape"),
-    (np.zeros((4, 3)), np.array([0.5, 1, 2, 3]), "labels of type"),
+    (np.zeros((4, 3)), np.array([0.5, 1, 2, 3]), "label 0.5"),
     (np.zeros((4, 3)), np.array([-1, 1, 2, 3]), "label -1"),
     (np.zeros((6, 4, 3)), np.zeros(4, int), "time-first"),
     ({"z": np.zeros((2, 3))}, None, "no data for this input"),

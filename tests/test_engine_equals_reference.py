@@ -1,7 +1,8 @@
 """Random graphs: the compiled program gives what the reference gives, bit for bit.
 
 Every output and every state at every step; float32, float64 and integer graphs; batches of 1 and
-7; one thread and two. Seeds are fixed, so a failure repeats; its seed is in the message.
+7; one thread and two; inputs at which sums are subnormal, reach infinity and give NaN. Seeds are
+fixed, so a failure repeats; its seed is in the message.
 """
 
 from __future__ import annotations
@@ -11,56 +12,42 @@ import sys
 import numpy as np
 import pytest
 
+from engine_runs import assert_equal_traces, assert_same
 from neurodeploy.engine import build
 from neurodeploy.errors import NeurodeployError
-from neurodeploy.reference import Trace, all_outputs, simulate
+from neurodeploy.reference import all_outputs, simulate
 from neurodeploy.testing.random_graphs import RandomCase, random_graph, spiking_share
 from oracles import Ledger
 from tiers import sample_count
 
-COUNT = sample_count(300, 40)
+COUNT = sample_count(400, 40)
 CHUNK = 10
-
-
-def _bits(values: np.ndarray) -> np.ndarray:
-    """Give the bit pattern, with -0 as +0."""
-    if values.dtype.kind != "f":
-        return values
-    return (values + 0.0).view(f"u{values.dtype.itemsize}")
-
-
-def _compare(expected: Trace, found: Trace, what: str) -> None:
-    assert set(found) == set(expected), what
-    for (node, output), a in expected.items():
-        b = found[node, output]
-        assert b.dtype == a.dtype, f"{what}: {node}.{output} is {b.dtype}, not {a.dtype}"
-        assert b.shape == a.shape, f"{what}: {node}.{output} is {b.shape}, not {a.shape}"
-        off = np.argwhere(_bits(a) != _bits(b))
-        assert not off.size, (
-            f"{what}: {node}.{output} differs in {len(off)} of {a.size} values, first at "
-            f"(sample, step, ...) {off[0].tolist()}: {b[tuple(off[0])]!r} instead of "
-            f"{a[tuple(off[0])]!r}"
-        )
 
 
 def _check(case: RandomCase, seed: int) -> tuple[bool, bool]:
     """Compare one case; say whether it was accepted, and whether every population spiked."""
-    keys = all_outputs(case.graph)
-    expected = simulate(case.graph, case.inputs, case.timesteps, record=keys, seed=seed)
+    graph, keys = case.graph, all_outputs(case.graph)
+    expected = simulate(graph, case.inputs, case.timesteps, record=keys, seed=seed)
     if not all(np.isfinite(v).all() for v in expected.values()):
         return False, False
     try:
-        engine = build(case.graph)
+        engine = build(graph)
     except NeurodeployError:
         return False, False
     for threads in (1, 2):
         what = f"graph {seed}, {case.numbers}, {threads} threads"
         whole = engine.run(case.inputs, case.timesteps, record=keys, seed=seed, threads=threads)
-        _compare(expected, whole, f"{what}, batch of 7")
-        first = case.first(1)
-        alone = engine.run(first.inputs, case.timesteps, record=keys, seed=seed, threads=threads)
-        _compare({k: v[:1] for k, v in expected.items()}, alone, f"{what}, batch of 1")
-    return True, spiking_share(expected, case.graph) == 1
+        assert_equal_traces(expected, whole, f"{what}, batch of 7")
+        first = case.first(1).inputs
+        alone = engine.run(first, case.timesteps, record=keys, seed=seed, threads=threads)
+        assert_equal_traces({k: v[:1] for k, v in expected.items()}, alone, f"{what}, batch of 1")
+    # the run is shorter than its inputs, and its samples have later numbers
+    extreme = case.extreme(np.random.default_rng([seed, 1]))
+    assert_same(
+        graph, engine, extreme.inputs, case.timesteps - 1, threads=2, seed=seed, first_sample=seed,
+        what=f"graph {seed}, {case.numbers}, extreme inputs",
+    )  # fmt: skip
+    return True, spiking_share(expected, graph) == 1
 
 
 _TOTALS = {"drawn": 0, "accepted": 0, "spiking": 0}

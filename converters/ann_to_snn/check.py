@@ -93,12 +93,11 @@ def _of(node: Node, message: str, hint: str) -> Finding:
     return Finding(message, node=node.name, source=node.source, hint=hint)
 
 
-def option_findings(timesteps: int, method: str, methods: tuple[str, ...]) -> Iterator[Finding]:
+def option_findings(timesteps: object, method: str, methods: tuple[str, ...]) -> Iterator[Finding]:
     """Find options that are out of range."""
-    if timesteps < 1:
-        yield Finding(
-            f"{timesteps} steps", node="timesteps", hint="at least 1", value=timesteps, limit=1
-        )
+    if isinstance(timesteps, bool) or not isinstance(timesteps, int) or timesteps < 1:
+        hint = "a whole number of at least 1"
+        yield Finding(f"{timesteps!r} steps", node="timesteps", hint=hint, limit=1)
     if method not in methods:
         yield Finding(
             f"no method is named {method!r}", node="method", hint=f"one of {', '.join(methods)}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from neurodeploy.converters.ann_to_snn.check import is_activation
 from neurodeploy.converters.ann_to_snn.thresholds import Threshold
 from neurodeploy.ir.graph import Change, Graph
 from neurodeploy.ir.nodes import Cell, Output
@@ -114,11 +115,12 @@ def already_spiking(graph: Graph) -> Change:
     """Give the record of a graph that is left as it is."""
     names = [c.name for c in graph.cells if "fire" in c.program.uses]
     node = graph.node(names[0])
+    analog = ", ".join(c.name for c in graph.cells if is_activation(c))
     return Change(
         node.name,
         node.source,
         STEP,
         "nothing: the network is already spiking",
         "exact",
-        f"{len(names)} of its populations fire",
+        f"{len(names)} of its populations fire" + (f"; {analog} stay analog" if analog else ""),
     )

@@ -11,7 +11,13 @@ from typing import Any
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto
 
-from neurodeploy.errors import ConversionError, FileFormatError, Finding, raise_findings
+from neurodeploy.errors import (
+    ConversionError,
+    FileFormatError,
+    Finding,
+    UsageError,
+    raise_findings,
+)
 
 __all__ = ["Model", "read_model"]
 
@@ -49,6 +55,7 @@ def read_model(model: str | os.PathLike[str] | bytes | ModelProto) -> Model:
 
     Raises:
         FileFormatError: it cannot be read, or is no ONNX model.
+        UsageError: there is no such file.
         ConversionError: its version is not handled.
     """
     folder: Path | None = None
@@ -72,9 +79,11 @@ def read_model(model: str | os.PathLike[str] | bytes | ModelProto) -> Model:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
+        raise UsageError(Finding("there is no such file", node=str(path))) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise FileFormatError(
-            Finding(f"cannot be read: {error.strerror or error}", node=str(path))
+            Finding(f"cannot be read: {getattr(error, 'strerror', None) or error}", node=str(path))
         ) from error
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import operator
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -15,12 +19,13 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from neurodeploy.converters.torch.example import Example
-from neurodeploy.errors import ConversionError, UsageError
+from neurodeploy.errors import ConversionError, Finding, UsageError
 
 __all__ = ["Capture", "capture", "export", "plain_module", "untouched"]
 
 # Between batches of two sizes a kernel may add in another order; samples that mix differ more.
 BATCH_TOLERANCE = 1e-3
+_CALL = re.compile(r'raised this error:\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
 @dataclass(frozen=True)
@@ -180,17 +185,18 @@ def export(module: nn.Module, example: Example) -> ExportedProgram:
     Raises:
         ConversionError: torch.export cannot capture it, or it writes to a buffer or an input.
     """
-    with warnings.catch_warnings():
-        # torch warns of its own deprecated calls in here
-        warnings.simplefilter("ignore")
+    with _silence():
         try:
             program: ExportedProgram = torch.export.export(module, tuple(example.inputs.values()))
             if _writes(program):
                 program = program.run_decompositions({})
         except Exception as error:  # capture fails with exceptions of many kinds
             raise ConversionError(
-                f"torch.export cannot capture the module: {_reason(error)}",
-                hint="forward may not branch on values of tensors; branch on shapes or options",
+                Finding(
+                    f"torch.export cannot capture the module: {_reason(error)}",
+                    node=_place(error),
+                    hint="forward may not branch on values of tensors; branch on shapes or options",
+                )
             ) from error
     signature = program.graph_signature
     written = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
@@ -210,6 +216,25 @@ def _writes(program: ExportedProgram) -> bool:
         if node.op == "call_function" and node.target is not operator.getitem
     ]
     return any(schema is None or schema.is_mutable for schema in schemas)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep to ourselves what torch tells its developers: own deprecations, dumps of its graph."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings(), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def _place(error: Exception) -> str:
+    """Give the line of the user's code that torch names, or nothing."""
+    found = _CALL.search(str(error))
+    return f"{PurePath(found['file']).name}, line {found['line']}" if found else ""
 
 
 def _reason(error: Exception) -> str:

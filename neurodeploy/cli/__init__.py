@@ -17,16 +17,18 @@ def main(arguments: list[str] | None = None) -> None:
     """
     import typer
 
-    from neurodeploy.cli.app import app
-    from neurodeploy.cli.session import fail
+    from neurodeploy.cli.app import app, verb_names
+    from neurodeploy.cli.session import COMMAND, fail
 
     given = sys.argv[1:] if arguments is None else arguments
+    COMMAND.set(tuple(given))
     try:
         code = app(given or ["--help"], prog_name="neurodeploy", standalone_mode=False)
     except typer.TyperException as error:
-        wrong = UsageError(Finding(error.format_message(), hint="neurodeploy --help"))
-        name = next((a for a in given if not a.startswith("-")), "neurodeploy")
-        code = fail(name, wrong, as_json="--json" in given)
+        verb = next((a for a in given if a in verb_names()), "")
+        hint = f"neurodeploy {verb} --help" if verb else "neurodeploy --help"
+        wrong = UsageError(Finding(error.format_message(), hint=hint))
+        code = fail(verb or "neurodeploy", wrong, as_json="--json" in given)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except typer.Exit as stop:

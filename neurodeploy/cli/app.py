@@ -9,9 +9,10 @@ import typer
 from neurodeploy import __version__
 from neurodeploy.cli import chain, checks, look
 
+__all__ = ["app", "verb_names"]
+
 app = typer.Typer(
     name="neurodeploy",
-    help="A trained network becomes a spiking program that is checked and billed.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -38,14 +39,24 @@ def _root(
     """
 
 
-app.command("demo")(chain.demo)
-app.command("convert")(chain.convert)
-app.command("compile")(chain.compile_)
-app.command("run")(checks.run)
-app.command("profile")(checks.profile)
-app.command("compare")(checks.compare)
-app.command("deploy")(chain.deploy)
-app.command("inspect")(look.inspect)
-app.command("targets")(look.targets)
-app.command("converters")(look.converters)
-app.command("doctor")(look.doctor)
+# in the order of use; the texts are those of the overview, each on one line
+app.command("demo", short_help="Show the whole chain on a network that ships with this.")(
+    chain.demo
+)
+app.command("convert", short_help="Model to graph; an ANN becomes an SNN.")(chain.convert)
+app.command("inspect", short_help="Show a model, graph or compiled folder.")(look.inspect)
+app.command("compile", short_help="Graph to program for a target.")(chain.compile_)
+app.command("run", short_help="Run samples: accuracy and spikes.")(checks.run)
+app.command("compare", short_help="Prove that two forms compute the same.")(checks.compare)
+app.command("profile", short_help="Bill: spikes, operations, memory, latency, energy.")(
+    checks.profile
+)
+app.command("deploy", short_help="The whole chain in one, and its recipe.")(chain.deploy)
+app.command("targets", short_help="List the targets, or what one can do.")(look.targets)
+app.command("converters", short_help="List the kinds of models that can be read.")(look.converters)
+app.command("doctor", short_help="What is installed, and how to get the rest.")(look.doctor)
+
+
+def verb_names() -> tuple[str, ...]:
+    """Give the names of all verbs."""
+    return tuple(str(c.name) for c in app.registered_commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +12,13 @@ import numpy.typing as npt
 import typer
 
 from neurodeploy.artifact import Artifact, open_artifact
-from neurodeploy.errors import UsageError
+from neurodeploy.errors import Finding, UsageError
 from neurodeploy.ir.graph import Graph
+from neurodeploy.memory import require_bytes
 from neurodeploy.targets.base import OptionValue
 
 __all__ = [
+    "GraphArgument",
     "Input",
     "Layout",
     "Model",
@@ -25,6 +29,7 @@ __all__ = [
     "Seed",
     "Target",
     "Timesteps",
+    "check_place",
     "key_values",
     "load_path",
     "shape_example",
@@ -34,23 +39,52 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="An .onnx or .nd file; package.module:callable or file.py:callable (runs it).",
+        help="An .onnx or .nd file; or file.py:callable or package.module:callable, code that "
+        "returns a torch module (and is run).",
+    ),
+]
+GraphArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NET.nd", help="A graph that `convert` wrote, or an .onnx file as it is."
     ),
 ]
 PathArgument = Annotated[
-    str, typer.Argument(metavar="PATH", help="A model, an .nd file, or a compiled folder.")
+    str,
+    typer.Argument(
+        metavar="PATH", help="A model (.nd, .onnx, file.py:callable) or compiled folder."
+    ),
 ]
-Input = Annotated[str, typer.Option("--input", metavar="X.npz", help="Samples x, labels y.")]
-OutFile = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
-OutFolder = Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")]
-Target = Annotated[str, typer.Option("--target", help="Name of a target; see `targets`.")]
+Input = Annotated[
+    str, typer.Option("--input", metavar="X.npz", help="Samples x, batch first, and labels y.")
+]
+OutFile = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="File to write.")]
+OutFolder = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write.")]
+Target = Annotated[
+    str,
+    typer.Option("--target", metavar="NAME", help="A target; `neurodeploy targets` lists them."),
+]
 Timesteps = Annotated[
-    int | None, typer.Option("--timesteps", "-T", help="T, the number of timesteps.")
+    int | None,
+    typer.Option(
+        "--timesteps",
+        "-T",
+        metavar="T",
+        help="Timesteps per sample; by default those of the data, else of the conversion.",
+    ),
 ]
-Layout = Annotated[str, typer.Option("--layout", help="NT (batch first) or TN (time first).")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn.")]
+Layout = Annotated[
+    str,
+    typer.Option(
+        "--layout",
+        metavar="NT|TN",
+        help="Order of the data's axes: NT, batch first; TN, time first.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of everything that is drawn.")]
 Options = Annotated[
-    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the target.")
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="An option of the target; may be repeated."),
 ]
 
 
@@ -79,16 +113,37 @@ def shape_example(text: str | None) -> npt.NDArray[Any] | None:
     """
     if text is None:
         return None
-    parts = text.split(",")
-    if not all(p.strip().isdecimal() and 0 < int(p) < 10**6 for p in parts):
-        raise UsageError(f"--input-shape {text!r}", hint="such as 1,28,28, without the batch")
-    return np.zeros((1, *(int(p) for p in parts)), np.float32)
+    parts = [p.strip() for p in text.split(",")]
+    if not all(p.isdecimal() and len(p) < 10 and int(p) for p in parts):
+        raise UsageError(
+            f"--input-shape {text!r} is no shape", hint="such as 1,28,28, without the batch"
+        )
+    shape = [int(p) for p in parts]
+    require_bytes(4 * math.prod(shape), f"a sample of --input-shape {text}")
+    return np.zeros((1, *shape), np.float32)
+
+
+def check_place(out: Path, suffix: str = "") -> None:
+    """Refuse a file that cannot be written, before the work and not after it.
+
+    Raises:
+        UsageError: it has another ending than ``suffix``, is a folder, or lies in none.
+    """
+    if suffix and out.suffix != suffix:
+        what = f"a {out.suffix} file" if out.suffix else "a file without an ending"
+        raise UsageError(Finding(f"{what} cannot be written", node=str(out), hint=f"-o X{suffix}"))
+    if os.path.isdir(out):
+        raise UsageError(Finding("this is a folder", node=str(out), hint="name a file"))
+    if not os.path.isdir(out.parent):
+        raise UsageError(Finding(f"there is no folder {str(out.parent)!r}", node=str(out)))
+    if not os.access(out.parent, os.W_OK):
+        raise UsageError(Finding(f"nothing can be written into {out.parent}", node=str(out)))
 
 
 def load_path(path: str, example: str | None = None) -> Graph | Artifact:
     """Give the artifact of a folder, or the graph of a model."""
     from neurodeploy.api import load
 
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         return open_artifact(path)
     return load(path, example=example)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from neurodeploy.cli.arguments import (
+    GraphArgument,
     Layout,
     Model,
     Options,
@@ -15,12 +19,12 @@ from neurodeploy.cli.arguments import (
     OutFolder,
     Seed,
     Target,
-    Timesteps,
+    check_place,
     key_values,
     shape_example,
 )
-from neurodeploy.cli.session import Session, verb
-from neurodeploy.errors import UsageError
+from neurodeploy.cli.session import Session, command_line, verb
+from neurodeploy.errors import NeurodeployError, UsageError
 from neurodeploy.ir.graph import Graph
 
 __all__ = ["compile_", "convert", "demo", "deploy"]
@@ -42,48 +46,86 @@ def convert(
     session: Session,
     model: Model,
     out: OutFile,
-    weights: Annotated[str | None, typer.Option(help="Weights, FILE or FILE:KEY.")] = None,
-    example: Annotated[str | None, typer.Option(help="X.npz with samples.")] = None,
-    input_shape: Annotated[str | None, typer.Option(help="Shape of one sample: 1,28,28.")] = None,
-    time_axis: Annotated[
-        int | None, typer.Option(help="Axis of time, if forward takes it.")
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE[:KEY]", help="Weights for file.py:callable: .safetensors, .pt."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps, if forward loops by itself.")] = None,
-    dt: Annotated[str | None, typer.Option(help="Duration of a step, such as 1ms.")] = None,
-    output: Annotated[str | None, typer.Option(help="Which output to keep.")] = None,
-    decode: Annotated[str | None, typer.Option(help="count|membrane|max|first|mean.")] = None,
-    calibrate: Annotated[str | None, typer.Option(help="X.npz for the thresholds.")] = None,
-    timesteps: Timesteps = None,
-    method: Annotated[str, typer.Option(help="auto, none, or a method.")] = "auto",
-    convention: Annotated[str | None, typer.Option(help="Reading of an ambiguous format.")] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(metavar="X.npz", help="Samples that show a torch model its input."),
+    ] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(metavar="1,28,28", help="Instead of samples: the shape of one."),
+    ] = None,
+    time_axis: Annotated[
+        int | None, typer.Option(metavar="N", help="Axis of time, if forward takes sequences.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps, if forward loops by itself.")
+    ] = None,
+    dt: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Duration of a step, such as 1ms.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of several outputs to keep.")
+    ] = None,
+    decode: Annotated[
+        str | None, typer.Option(metavar="NAME", help="count, membrane, max, first or mean.")
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X.npz",
+            help="Some hundred training samples: the neurons' thresholds come from them. Needed "
+            "unless the model spikes already or --method is none.",
+        ),
+    ] = None,
+    timesteps: Annotated[
+        int | None,
+        typer.Option(
+            "--timesteps",
+            "-T",
+            metavar="T",
+            help="Timesteps to choose thresholds for. [default: 16]",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How thresholds are chosen: max, percentile, mse; auto: the best of these; none: "
+            "keep the ANN.",
+        ),
+    ] = "auto",
+    convention: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Reading of an ambiguous format.")
+    ] = None,
     layout: Layout = "NT",
     seed: Seed = 0,
 ) -> None:
     """Read a trained model, turn an ANN into an SNN, and write the graph."""
     from neurodeploy import api
-    from neurodeploy.ir.decoding import with_decoding
+    from neurodeploy.ir.decoding import check_decoding, with_decoding
 
     if example is not None and input_shape is not None:
         raise UsageError("--example and --input-shape are both given")
-    if out.suffix != ".nd":
-        raise UsageError(
-            f"cannot write {out.suffix or 'a file without ending'!r}", hint="-o net.nd"
-        )
-    given = shape_example(input_shape) if example is None else example
-    graph = api.load(
-        model,
-        example=calibrate if given is None else given,
-        time_axis=time_axis,
-        steps=steps,
-        layout=layout,
-        dt=dt,
-        output=output,
-        weights=weights,
-        convention=convention,
-    )
     if decode is not None:
-        graph = with_decoding(graph, decode)
-    with session.progress("calibrating") as progress:
+        check_decoding(decode)
+    check_place(out, ".nd")
+    given = shape_example(input_shape) if example is None else example
+    with _command_in_hints(), session.progress("calibrating") as progress:
+        graph = api.load(
+            model,
+            example=calibrate if given is None else given,
+            time_axis=time_axis,
+            steps=steps,
+            layout=layout,
+            dt=dt,
+            output=output,
+            weights=weights,
+            convention=convention,
+        )
         converted = api.convert(
             graph,
             data=calibrate,
@@ -99,6 +141,8 @@ def convert(
             report = api.conversion_report(
                 graph, converted, calibrate, layout=layout, progress=progress
             )
+    if decode is not None:
+        converted = with_decoding(converted, decode)
     api.save(converted, out)
     document: dict[str, object] = {
         "graph": converted.digest,
@@ -108,16 +152,34 @@ def convert(
         "report": None if report is None else report.to_json(),
     }
     cells = sum(any(i.op == "fire" for i in c.program.instrs) for c in converted.cells)
-    lines = [f"{out}: {len(converted.nodes)} nodes, {cells} spiking populations"]
+    lines = [f"{out}: {len(converted.nodes)} nodes, populations that spike: {cells}"]
     lines.append(changes_text(converted))
     if report is not None:
         lines += ["", report.table()]
     session.finish(document, "\n".join(lines))
 
 
+@contextmanager
+def _command_in_hints() -> Iterator[None]:
+    """Where samples are missing, give the command that has them."""
+    more = f"{command_line('--calibrate', 'data.npz')}   (x: some hundred training samples)"
+    try:
+        yield
+    except NeurodeployError as error:
+        missing = [
+            f.node in ("data", "example") and "--calibrate" in f.hint for f in error.findings
+        ]
+        if not any(missing):
+            raise
+        raise type(error)(
+            replace(f, hint=more) if lacks else f
+            for f, lacks in zip(error.findings, missing, strict=True)
+        ) from error
+
+
 @verb("compile")
 def compile_(
-    session: Session, path: Model, target: Target, out: OutFolder, option: Options = None
+    session: Session, path: GraphArgument, target: Target, out: OutFolder, option: Options = None
 ) -> None:
     """Compile a graph for a target into a folder."""
     from neurodeploy import api
@@ -135,13 +197,26 @@ def compile_(
 @verb("deploy")
 def deploy(
     session: Session,
-    model: Annotated[str, typer.Argument(metavar="MODEL|RECIPE.toml", help="What to deploy.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|RECIPE.toml", help="A model, or a recipe to repeat.")
+    ],
     out: OutFolder,
-    target: Annotated[str | None, typer.Option(help="Name of a target.")] = None,
-    data: Annotated[str | None, typer.Option(help="X.npz: samples x, labels y.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A target; needed unless the recipe names it."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X.npz",
+            help="Samples x, labels y, to calibrate, run and compare with; needed likewise.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="VERB.KEY=VALUE", help="Override the recipe."),
+        typer.Option(
+            "--set", metavar="VERB.KEY=VALUE", help="Change the recipe: convert.timesteps=8."
+        ),
     ] = None,
 ) -> None:
     """Run the whole chain: convert, compile, run, compare, profile; write the recipe."""
@@ -163,9 +238,9 @@ def deploy(
 @verb("demo")
 def demo(
     session: Session,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path(
-        "neurodeploy-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write.")
+    ] = Path("neurodeploy-demo"),
 ) -> None:
     """Convert, compile, run, prove and bill a trained digits network that ships with this."""
     from neurodeploy.demo.digits import run_demo

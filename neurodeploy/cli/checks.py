@@ -15,6 +15,7 @@ from neurodeploy.cli.arguments import (
     PathArgument,
     Seed,
     Timesteps,
+    check_place,
     key_values,
     load_path,
 )
@@ -29,18 +30,28 @@ def run(
     session: Session,
     path: PathArgument,
     input_: Input,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Recording, .npz.")] = None,
-    on: Annotated[str | None, typer.Option("--on", help="Runner: engine, reference, ...")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="REC.npz", help="Recording to write."),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="RUNNER", help="engine, reference, or one of the target's."),
+    ] = None,
     option: Options = None,
     timesteps: Timesteps = None,
-    record: Annotated[str | None, typer.Option(help="A node, all, or states.")] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="NODE|all|states", help="What to keep in the recording.")
+    ] = None,
     layout: Layout = "NT",
     seed: Seed = 0,
-    threads: Annotated[int, typer.Option(help="Threads of the engine.")] = 1,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of the engine.")] = 1,
 ) -> None:
     """Run samples and print accuracy and spikes."""
     from neurodeploy import api
 
+    if out is not None:
+        check_place(out, ".npz")
     what = load_path(path, input_)
     with session.progress("running") as progress:
         if isinstance(what, Artifact):
@@ -89,20 +100,31 @@ def profile(
     session: Session,
     path: PathArgument,
     input_: Input,
-    targets: Annotated[str | None, typer.Option(help="Targets to bill for, A,B,...")] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Targets to bill for.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="X.html", help="Report to write, on the first target.")
+    ] = None,
     timesteps: Timesteps = None,
     layout: Layout = "NT",
     seed: Seed = 0,
     require_measured: Annotated[
-        bool, typer.Option("--require-measured", help="Refuse modelled energy.")
+        bool, typer.Option("--require-measured", help="Fail where energy is not measured.")
     ] = False,
 ) -> None:
     """Count spikes and operations, and give the energy with its interval and source."""
     from neurodeploy import api
+    from neurodeploy.targets.registry import resolve_target
 
+    names: list[str | None] = [None]
+    if targets is not None:
+        names = [n.strip() for n in targets.split(",")]
+        for name in names:
+            resolve_target(str(name))
+    if report is not None:
+        check_place(report)
     what = load_path(path, input_)
-    names = targets.split(",") if targets else [None]
     bills = []
     for name in names:
         with session.progress(f"profiling {name or ''}".strip()) as progress:
@@ -130,11 +152,15 @@ def profile(
 @verb("compare")
 def compare(
     session: Session,
-    a: Annotated[str, typer.Argument(metavar="A", help="Model, .nd, compiled folder.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Model, .nd, compiled folder.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A model or compiled folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="A model or compiled folder.")],
     input_: Input,
     expect: Annotated[
-        str, typer.Option(help="exact, near, or 'predictions>=0.99'; decides the exit code.")
+        str,
+        typer.Option(
+            metavar="WHAT",
+            help="exact, near, or 'predictions>=0.99' (the share that agrees); else exit code 1.",
+        ),
     ] = "near",
     timesteps: Timesteps = None,
     layout: Layout = "NT",
@@ -142,7 +168,9 @@ def compare(
 ) -> None:
     """Compare two forms of a network, spike by spike and state by state."""
     from neurodeploy import api
+    from neurodeploy.differences import expected_share
 
+    expected_share(expect)
     left, right = load_path(a, input_), load_path(b, input_)
     with session.progress("comparing") as progress:
         found = api.compare(

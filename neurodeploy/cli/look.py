@@ -18,7 +18,10 @@ __all__ = ["converters", "doctor", "inspect", "targets"]
 def inspect(
     session: Session,
     path: PathArgument,
-    input_shape: Annotated[str | None, typer.Option(help="Shape of one sample: 1,28,28.")] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(metavar="1,28,28", help="Shape of one sample; a torch model needs it."),
+    ] = None,
 ) -> None:
     """Show what a model, graph or compiled folder holds."""
     from neurodeploy.api import load
@@ -64,7 +67,8 @@ def inspect(
 
 @verb("targets")
 def targets(
-    session: Session, name: Annotated[str | None, typer.Argument(help="A target.")] = None
+    session: Session,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A target.")] = None,
 ) -> None:
     """List the targets, or the options, limits and runners of one."""
     from neurodeploy.runners import runner_names
@@ -105,7 +109,7 @@ def targets(
 
 @verb("converters")
 def converters(session: Session) -> None:
-    """List what can be read, and the methods that make an ANN spike."""
+    """List the kinds of models that can be read."""
     from neurodeploy.cli.health import front_ends
 
     rows = front_ends()

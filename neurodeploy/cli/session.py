@@ -9,12 +9,15 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import math
 import os
+import shlex
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,12 +25,20 @@ from typing import Annotated, Any
 import typer
 
 from neurodeploy import __version__
-from neurodeploy.errors import Finding, InternalError, NeurodeployError
+from neurodeploy.errors import DataError, Finding, InternalError, NeurodeployError
 from neurodeploy.execute import Progress
 
-__all__ = ["Session", "verb"]
+__all__ = ["COMMAND", "Session", "command_line", "fail", "verb"]
 
 log = logging.getLogger("neurodeploy")
+
+# The arguments of this call, for reports and for hints that repeat the command.
+COMMAND: ContextVar[tuple[str, ...]] = ContextVar("COMMAND", default=())
+
+
+def command_line(*more: str) -> str:
+    """Give the command as it was typed, with ``more`` arguments behind it."""
+    return shlex.join(["neurodeploy", *COMMAND.get(), *more])
 
 
 class Session:
@@ -43,6 +54,7 @@ class Session:
         self.name, self.as_json, self.quiet = name, as_json, quiet
         self.document: dict[str, object] = {}
         self.text = ""
+        self.seed = 0
         self.exit_code = 0
 
     def finish(self, document: dict[str, object], text: str, *, exit_code: int = 0) -> None:
@@ -88,24 +100,24 @@ class _Handler(logging.Handler):
         print(f"{kind}: {record.getMessage()}", file=sys.stderr)  # noqa: T201
 
 
-def _document(name: str) -> dict[str, object]:
+def _document(name: str, seed: int = 0) -> dict[str, object]:
     return {
         "schema": f"neurodeploy.{name}/1",
         "version": __version__,
         "graph": None,
-        "seed": 0,
+        "seed": seed,
         "findings": [],
     }
 
 
-def fail(name: str, error: NeurodeployError, *, as_json: bool) -> int:
+def fail(name: str, error: NeurodeployError, *, as_json: bool, seed: int = 0) -> int:
     """Report an error and give its exit code."""
     if as_json:
-        document = _document(name) | {
+        document = _document(name, seed) | {
             "error": type(error).__name__,
             "findings": [f.to_json() for f in error.findings],
         }
-        print(json.dumps(document, indent=1))  # noqa: T201
+        _write(_json(document))
     else:
         print(f"{type(error).__name__}:", file=sys.stderr)  # noqa: T201
         for finding in error.findings:
@@ -113,12 +125,27 @@ def fail(name: str, error: NeurodeployError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _internal(error: Exception, arguments: list[str]) -> InternalError:
+def _json(document: object) -> str:
+    """Write a document; JSON has no NaN and no infinity, so null stands for them."""
+    return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _internal(error: Exception) -> InternalError:
     """Write a report of an unexpected error and give the error to show."""
     folder = Path(tempfile.mkdtemp(prefix="neurodeploy-report-"))
     report = folder / "report.txt"
     text = "".join(traceback.format_exception(error))
-    report.write_text(f"neurodeploy {__version__}\nPython {sys.version}\n{arguments}\n\n{text}")
+    report.write_text(
+        f"neurodeploy {__version__}\nPython {sys.version}\n{command_line()}\n\n{text}"
+    )
     return InternalError(
         Finding(
             f"{type(error).__name__}: {error}",
@@ -148,26 +175,28 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         def run(**given: Any) -> None:
             flags = {n: bool(given.pop(n)) for n in shared}
             session = Session(name, as_json=flags["as_json"], quiet=flags["quiet"])
+            session.seed = given.get("seed", 0)
             handler = _Handler()
+            before = log.level
             level = logging.ERROR if flags["quiet"] else logging.WARNING
             log.setLevel(logging.INFO if flags["verbose"] else level)
             log.addHandler(handler)
             try:
-                function(session, **given)
-            except NeurodeployError as error:
-                if flags["debug"]:
-                    traceback.print_exc()
-                raise typer.Exit(fail(name, error, as_json=session.as_json)) from error
+                with redirect_stdout(sys.stderr):  # code that builds a model may print
+                    function(session, **given)
+                text = _shown(session)
             except (typer.Exit, typer.Abort, KeyboardInterrupt):
                 raise
             except Exception as error:
                 if flags["debug"]:
-                    raise
-                shown = _internal(error, sys.argv)
-                raise typer.Exit(fail(name, shown, as_json=session.as_json)) from error
+                    traceback.print_exc()
+                told = _told(error)
+                code = fail(name, told, as_json=session.as_json, seed=session.seed)
+                raise typer.Exit(code) from error
             finally:
                 log.removeHandler(handler)
-            _print(session)
+                log.setLevel(before)
+            _write(text)
             if session.exit_code:
                 raise typer.Exit(session.exit_code)
 
@@ -179,12 +208,31 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
-def _print(session: Session) -> None:
+def _told(error: Exception) -> NeurodeployError:
+    """Give the error to show: our own as it is, whatever else as our bug."""
+    if isinstance(error, NeurodeployError):
+        return error
+    if isinstance(error, MemoryError):
+        return DataError(
+            f"this needs more memory than there is: {error}".rstrip(": "),
+            hint="run fewer samples or steps at a time",
+        )
+    return _internal(error)
+
+
+def _shown(session: Session) -> str:
+    if not session.as_json:
+        return session.text
+    return _json(_document(session.name, session.seed) | session.document)
+
+
+def _write(text: str) -> None:
+    if not text:
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        if session.as_json:
-            print(json.dumps(_document(session.name) | session.document, indent=1))  # noqa: T201
-        elif session.text:
-            print(session.text)  # noqa: T201
+        # a terminal or a file name may know other characters than the text has
+        print(text.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

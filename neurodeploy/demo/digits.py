@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from neurodeploy.api import compare, compile, convert, load, profile, run, save
 from neurodeploy.data import load_npz
+from neurodeploy.errors import UsageError
 from neurodeploy.execute import Progress
 
 __all__ = ["TIMESTEPS", "DemoResult", "run_demo"]
@@ -178,13 +179,19 @@ def run_demo(out: Path, *, progress: Bar, say: Callable[[str], None]) -> DemoRes
         out: Folder that receives ``net.nd``, ``program/`` and ``report.json`` (largest T).
         progress: Gives a progress bar for a label.
         say: Called with what is being done.
+
+    Raises:
+        UsageError: the folder cannot be made.
     """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{str(out)!r} cannot be made: {error.strerror}") from error
     digits = load_digits()
     with as_file(files("neurodeploy.demo") / "digits.nd") as path:
         ann = load(path)
     say("running the trained network on 500 test digits")
     accuracy_ann = run(ann, digits.x_test, digits.y_test, timesteps=1, on=None).accuracy
-    out.mkdir(parents=True, exist_ok=True)
     accuracy: dict[int, float] = {}
     spikes: dict[int, float] = {}
     seconds: dict[int, float] = {}

@@ -99,17 +99,25 @@ def _scatter(
         run = _run(t, to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
         inner = grid.reached(2, run)
     taps = grid.reached(0, grid.reached(1, inner))
+    return _spread(w, op, grid, arrived, t, [*before, *taps])
+
+
+def _spread(
+    w: NodeWriter, op: Conv | ConvTranspose, grid: Grid, arrived: str, t: str, taps: Sequence[str]
+) -> tuple[str, Sequence[int]]:
+    """Write the loop over the sources that are not zero; give the accumulators and strides."""
+    x, out = w.signal(0), w.out_signal()
+    ins = x.shape[0] // op.groups
     source = [
         f"const {arrived} v = x[(g * {ins} + j) * {prod(grid.n)} + i];",
         "if (v != 0) {",
         f"const {t} f = ({t})v;",
-        *before,
         *taps,
         "}",
     ]
     w.lines += [f"memset(acc, 0, {out.size} * sizeof *acc);"]
     w.lines += loop("g", op.groups, loop("j", ins, grid.sources(source)))
-    return "acc", (1, *(s * count for s in strides_of(out.shape[1:])))
+    return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
 
 
 def _run(t: str, to: str, row: str, count: int | str) -> list[str]:
@@ -143,13 +151,4 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
     taps = _run(t, to, row, outs)
     for axis in (2, 1, 0):
         taps = grid.reached(axis, taps, transposed=True)
-    source = [
-        f"const {arrived} v = x[(g * {ins} + j) * {prod(grid.n)} + i];",
-        "if (v != 0) {",
-        f"const {t} f = ({t})v;",
-        *taps,
-        "}",
-    ]
-    w.lines += [f"memset(acc, 0, {out.size} * sizeof *acc);"]
-    w.lines += loop("g", op.groups, loop("j", ins, grid.sources(source)))
-    emit_finish(w, total, op.bias, 0, ("acc", (1, *(s * count for s in strides_of(out.shape[1:])))))
+    emit_finish(w, total, op.bias, 0, _spread(w, op, grid, arrived, t, taps))

@@ -19,7 +19,7 @@ def check_decoding(decode: str) -> None:
         UsageError: there is no such decoding.
     """
     if decode not in get_args(Decode):
-        raise UsageError(f"decoding {decode!r}", hint=", ".join(get_args(Decode)))
+        raise UsageError(f"there is no decoding {decode!r}", hint=", ".join(get_args(Decode)))
 
 
 def with_decoding(graph: Graph, decode: str) -> Graph:

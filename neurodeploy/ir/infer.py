@@ -111,7 +111,8 @@ def _located(node: Node, error: GraphError) -> Iterator[Finding]:
 
 
 def _bad_shape(shape: tuple[int, ...]) -> bool:
-    return any(n < 1 for n in shape) or len(shape) > 8
+    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in shape)
+    return not whole or any(n < 1 for n in shape) or len(shape) > 8
 
 
 def _input_findings(node: Input) -> Iterator[Finding]:

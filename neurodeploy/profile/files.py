@@ -17,9 +17,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         UsageError: the file cannot be written.
     """
     file = Path(path)
+    if not file.name:
+        raise UsageError(f"{str(path)!r} is no name of a file")
     part = file.with_name(file.name + ".part")
     try:
         part.write_text(text, encoding="utf-8", newline="\n")
         part.replace(file)
     except OSError as error:
-        raise UsageError(f"{str(path)!r} cannot be written: {error}") from error
+        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from error

@@ -143,6 +143,9 @@ def _operand(value: object) -> Sym | Number:
 
 
 def _emit(op: str, *args: Sym, **attrs: Attr) -> Sym:
+    for value in args:
+        if not isinstance(value, Sym):
+            raise SemanticsError(f"{op} of {value!r}: a symbol is due, such as an input or p.name")
     builder = args[0].builder
     if any(a.builder is not builder for a in args):
         raise SemanticsError("symbols of two different cells stand in one expression")
@@ -164,8 +167,11 @@ def constant(like: Sym, value: Number) -> Sym:
         if not isinstance(value, int):
             raise SemanticsError(f"the float constant {value!r} stands in an integer expression")
         return Sym(builder, builder.emit("const", kind="int", value=value))
-    with np.errstate(over="ignore"):
-        rounded = float(kind.dtype.type(value))
+    try:
+        with np.errstate(over="ignore"):
+            rounded = float(kind.dtype.type(value))
+    except OverflowError:  # a whole number of Python beyond every float
+        rounded = float("inf")
     if not np.isfinite(rounded):
         raise SemanticsError(f"the constant {value!r} is not finite in {type_text(kind)}")
     return Sym(builder, builder.emit("const", kind=type_text(kind), value=rounded.hex()))

@@ -39,7 +39,8 @@ class Frame:
         stream: Random stream of the node.
         widen: Compute floats in the next longer type: the shadow that measures rounding.
         forced: Values of all instructions of the run that a shadow follows; whatever is not a
-            float is taken from there, so that both take the same decisions.
+            float, and every whole number, is taken from there, so that both take the same
+            decisions.
     """
 
     inputs: Mapping[str, Array]
@@ -71,15 +72,20 @@ def evaluate(program: Program, frame: Frame) -> list[Array]:
     values: list[Array] = []
     with np.errstate(all="ignore"):  # overflow gives infinity here as it does in C
         for position, instr in enumerate(program.instrs):
-            if frame.forced is not None and not isinstance(instr.type, Float):
-                values.append(frame.forced[position])
-                continue
-            args = [values[i] for i in instr.args]
             dtype: np.dtype[Any] = instr.type.dtype
             if frame.widen and isinstance(instr.type, Float):
                 dtype = wider(instr.type)
+            if frame.forced is not None and _decides(instr):
+                values.append(frame.forced[position].astype(dtype))
+                continue
+            args = [values[i] for i in instr.args]
             values.append(np.asarray(_apply(instr, args, frame, dtype), dtype=dtype))
     return values
+
+
+def _decides(instr: Instr) -> bool:
+    """Say whether a shadow takes the value over: what jumps where its argument does not."""
+    return not isinstance(instr.type, Float) or instr.op in ("floor", "rint")
 
 
 def _apply(instr: Instr, args: list[Array], frame: Frame, dtype: np.dtype[Any]) -> Array:

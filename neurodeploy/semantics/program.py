@@ -161,7 +161,8 @@ class ProgramBuilder:
         """Close the program: check the states' types and drop what nothing uses.
 
         Raises:
-            SemanticsError: a state is not updated, or its next value does not fit its type.
+            SemanticsError: a state is not updated, or its next value does not fit its type; or a
+            lookup reads no parameter, or one that is not a table alone.
         """
         if not outputs:
             raise SemanticsError("a cell has at least one output")
@@ -175,7 +176,9 @@ class ProgramBuilder:
         clash = set(outputs) & set(self.states)
         if clash:
             raise SemanticsError(f"output and state share the name {sorted(clash)[0]!r}")
-        return _prune(self, outputs, updates)
+        program = _prune(self, outputs, updates)
+        _check_tables(program)
+        return program
 
 
 def _check_update(name: str, kind: Type, value: Type) -> None:
@@ -185,6 +188,17 @@ def _check_update(name: str, kind: Type, value: Type) -> None:
             f"state {name!r} is {type_text(kind)} but its next value is {type_text(value)}",
             hint="saturate, wrap or declare it" if isinstance(kind, Int) else "convert it",
         )
+
+
+def _check_tables(program: Program) -> None:
+    """Check that a table is a parameter, and that nothing else reads it."""
+    uses = [(i.op, place, a) for i in program.instrs for place, a in enumerate(i.args)]
+    uses += [("", 0, i) for _, i in (*program.outputs, *program.updates)]
+    tables = {a for op, place, a in uses if op == "lookup" and place == 0}
+    if any(program.instrs[a].op != "param" for a in tables):
+        raise SemanticsError("a lookup reads a parameter", hint="compute the table beforehand")
+    if any(a in tables and (op != "lookup" or place) for op, place, a in uses):
+        raise SemanticsError("a table is read by lookups only", hint="add a second parameter")
 
 
 def _prune(b: ProgramBuilder, outputs: Mapping[str, int], updates: Mapping[str, int]) -> Program:

@@ -2,7 +2,8 @@
 
 A cell function takes ``p`` (parameters), ``s`` (states), then one argument per input, then
 keyword-only options that are consumed while tracing. It returns its output, or a mapping of
-outputs, followed by ``State(...)`` if it has states:
+outputs, followed by ``State(...)`` if it has states. An option whose default is a dataclass
+stands for the fields of it, which are options by their own names:
 
     >>> from neurodeploy.semantics.trace import CellDefinition, State
     >>> def integrator(p, s, x):
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from typing import cast
 
@@ -67,9 +68,34 @@ class CellDefinition:
 
     @cached_property
     def options(self) -> Mapping[str, Option]:
-        """Keyword-only arguments of the function, with their defaults."""
+        """Options by name, with their defaults; those of a group among the others."""
+        found: dict[str, Option] = {}
+        for name, default in self._keywords.items():
+            found |= vars(default) if _is_group(default) else {name: cast(Option, default)}
+        return found
+
+    def arguments(self, options: Mapping[str, Option]) -> dict[str, object]:
+        """Give the keyword arguments that hand all options to the function.
+
+        Raises:
+            SemanticsError: the fields of a group do not go together.
+        """
+        found: dict[str, object] = {}
+        for name, default in self._keywords.items():
+            if _is_group(default):
+                found[name] = type(default)(**{n: options[n] for n in vars(default)})
+            else:
+                found[name] = options[name]
+        return found
+
+    @cached_property
+    def _keywords(self) -> Mapping[str, object]:
         kinds = inspect.signature(self.function).parameters.values()
-        return {p.name: cast(Option, p.default) for p in kinds if p.kind == p.KEYWORD_ONLY}
+        return {p.name: p.default for p in kinds if p.kind == p.KEYWORD_ONLY}
+
+
+def _is_group(default: object) -> bool:
+    return is_dataclass(default) and not isinstance(default, type)
 
 
 @dataclass(frozen=True)
@@ -187,7 +213,7 @@ def trace(
     p = _Names(builder, "param", param_types)
     s = _Names(builder, "state", state_types)
     arrived = [Sym(builder, builder.emit("input", name=n)) for n in definition.inputs]
-    result = definition.function(p, s, *arrived, **chosen)
+    result = _called(definition, p, s, *arrived, **definition.arguments(chosen))
     outputs, updates = _results(definition, result)
     unread = s.used - set(updates)
     if unread:
@@ -201,6 +227,18 @@ def trace(
         {n: v.index for n, v in outputs.items()}, {n: v.index for n, v in updates.items()}
     )
     return Traced(program, tuple(sorted(chosen.items())))
+
+
+def _called(definition: CellDefinition, *args: object, **options: object) -> object:
+    try:
+        return definition.function(*args, **options)
+    except SemanticsError:
+        raise
+    except TypeError as error:  # Python or numpy does not know what to do with a symbol
+        raise SemanticsError(
+            f"cell {definition.name!r} cannot be traced: {error}",
+            hint="its function is called once with symbols, and uses the functions of the language",
+        ) from error
 
 
 def _known(definition: CellDefinition) -> str:

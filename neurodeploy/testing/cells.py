@@ -40,6 +40,7 @@ __all__ = ["FLOAT_CELLS", "FLOAT_SPIKING", "INTEGER_CELLS", "INTEGER_SPIKING"]
 
 Result = Sym | tuple[Sym, State]
 LOWEST, HIGHEST = -(2**15), 2**15 - 1
+WIDEST = 2**40
 
 
 def _bits(x: Sym) -> int:
@@ -137,6 +138,14 @@ def integer_adaptive(p: Leaves, s: Leaves, x: Sym) -> tuple[Sym, State]:
     return spike, State(v=where(spike, 0, v), a=a)
 
 
+def integer_wide(p: Leaves, s: Leaves, x: Sym) -> tuple[Sym, State]:
+    """Integer neuron whose membrane takes 42 bits and whose products take more."""
+    kept = shift_right(s.v * 1000003, 20, rounding="nearest")
+    v = saturate(kept + shift_left(x, 20), -WIDEST, WIDEST)
+    spike = fire(floor_div(v, 2**20), p.threshold, strict=False)
+    return spike, State(v=where(spike, v - shift_left(p.threshold, 19), v))
+
+
 def integer_relu(p: Leaves, s: Leaves, x: Sym) -> Sym:
     """Rectified integer, scaled down by a shift that rounds half to even, held to 0 to 63."""
     return saturate(shift_right(x, 2, rounding="even"), 0, 63)
@@ -189,6 +198,13 @@ INTEGER_SPIKING = (
         params={"threshold": 8, "increment": 2},
         states={"v": 0, "a": 0},
         state_types={"v": _V16, "a": Int(0, 4095)},
+    ),
+    CellDefinition(
+        "random_integer_wide",
+        integer_wide,
+        params={"threshold": 8},
+        states={"v": 0},
+        state_types={"v": Int(-2 * WIDEST, 2 * WIDEST)},
     ),
 )
 INTEGER_CELLS = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurodeploy.errors import SemanticsError
 from neurodeploy.ir.builder import GraphBuilder, Ref
-from neurodeploy.ir.types import NumType, QType, Tensor, expression_type, tensor
+from neurodeploy.ir.types import QType, Tensor, expression_type, stored_type, tensor
 from neurodeploy.semantics.cells import BUILTIN
 from neurodeploy.semantics.cells.firing import PAYLOADS, RESETS, TIMINGS
 from neurodeploy.semantics.cells.membrane import DECAYS
@@ -243,7 +243,6 @@ def _value(draw: Drawing, name: str, relative: Array, kind: Type, amount: float)
 def _initial(draw: Drawing, relative: Array, kind: Type, amount: float) -> Tensor:
     values = relative * amount
     if isinstance(kind, Int):
-        stored: NumType = QType(kind.lo, kind.hi)
-        return tensor(np.clip(np.rint(values), kind.lo, kind.hi), stored)
+        return tensor(np.clip(np.rint(values), kind.lo, kind.hi), stored_type(kind))
     step = 1.0 if draw.profile.grid == "whole" else 2.0**-4
     return tensor(draw.on_grid(values, step), draw.float_type)

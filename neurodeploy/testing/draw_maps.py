@@ -27,16 +27,18 @@ def weights(
         bits = most if can is not None or draw.chance(0.5) else draw.whole(2, 8)
         top = 2 ** (bits - 1) - 1
         scale = float(2.0 ** -draw.whole(2, 6)) if draw.chance(0.5) else 0.01
-        steps = np.rint(raw / max(1e-9, float(np.abs(raw).max())) * top)
+        steps = np.rint(raw / max(1e-9, float(np.abs(raw).max(initial=0))) * top)
         return tensor(np.clip(steps, -top - 1, top), QType(-top - 1, max(top, 1), (scale,)))
     raw = np.clip(draw.on_grid(raw, 2.0**-5), -2, 2)
     return tensor(raw, draw.float_type)
 
 
-def _bias(draw: Drawing, n: int, weight: Tensor, *, positive: bool = False) -> Tensor | None:
+def _bias(
+    draw: Drawing, shape: tuple[int, ...], weight: Tensor, *, positive: bool = False
+) -> Tensor | None:
     if not draw.chance(0.5):
         return None
-    raw = draw.rng.normal(0.1, 0.3, n)
+    raw = draw.rng.normal(0.1, 0.3, shape)
     if isinstance(weight.type, QType):
         top = max(1, weight.type.hi // 2)
         steps = np.clip(np.rint(raw * top), 0 if positive else -top, top)
@@ -74,9 +76,14 @@ def draw_projection(draw: Drawing, x: Ref) -> tuple[Recipe, str] | None:
 def _dense(draw: Drawing, x: Ref) -> Recipe:
     axis = -1 if draw.chance(0.6) else draw.whole(0, len(x.shape) - 1)
     n, m = x.shape[axis], draw.whole(2, 12)
+    if draw.chance(draw.profile.rare * 0.4):
+        m = (1, 17, 33, 70)[draw.whole(0, 3)]  # ends beside, and within, the vectors of a machine
     accumulator, positive = _accumulator(draw, x)
     weight = weights(draw, (m, n), n, positive=positive)
-    bias = _bias(draw, m, weight, positive=positive)
+    per_neuron = len(x.shape) > 1 and draw.chance(draw.profile.rare)
+    at = axis % len(x.shape)
+    biased = (*x.shape[:at], m, *x.shape[at + 1 :]) if per_neuron else (m,)
+    bias = _bias(draw, biased, weight, positive=positive)
     name = draw.name("dense")
 
     def recipe(b: GraphBuilder, refs: tuple[Ref, ...]) -> Ref:
@@ -99,7 +106,7 @@ Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], 
 def draw_geometry(draw: Drawing, rank: int) -> Geometry:
     """Draw kernel, stride, padding before and after, and dilation."""
     kernel = tuple(draw.whole(1, 3) for _ in range(rank))
-    stride = tuple(draw.whole(1, 2) for _ in range(rank))
+    stride = tuple(3 if draw.chance(0.1) else draw.whole(1, 2) for _ in range(rank))
     padding = tuple((draw.whole(0, 1), draw.whole(0, 2)) for _ in range(rank))
     dilation = tuple(2 if draw.chance(0.25) else 1 for _ in range(rank))
     return kernel, stride, padding, dilation
@@ -116,7 +123,7 @@ def _conv(draw: Drawing, x: Ref) -> Recipe:
     accumulator, positive = _accumulator(draw, x)
     shape = (out, x.shape[0] // groups, *kernel)
     weight = weights(draw, shape, int(np.prod(shape[1:])), positive=positive)
-    bias = _bias(draw, out, weight, positive=positive)
+    bias = _bias(draw, (out,), weight, positive=positive)
     name = draw.name("conv")
 
     def recipe(b: GraphBuilder, refs: tuple[Ref, ...]) -> Ref:
@@ -141,7 +148,7 @@ def _transpose(draw: Drawing, x: Ref) -> Recipe:
     extra = tuple(draw.whole(0, s - 1) for s in stride)
     groups = _groups(draw, x.shape[0])
     weight = weights(draw, (x.shape[0], draw.whole(1, 2), *kernel), x.shape[0] // groups)
-    bias = _bias(draw, weight.data.shape[1] * groups, weight)
+    bias = _bias(draw, (weight.data.shape[1] * groups,), weight)
     name = draw.name("transpose")
 
     def recipe(b: GraphBuilder, refs: tuple[Ref, ...]) -> Ref:
@@ -167,17 +174,28 @@ def _synapses(
     size = x.signal.size
     out = shape or ((draw.whole(3, 10),) if draw.chance(0.7) else (2, draw.whole(2, 4)))
     targets = int(np.prod(out))
-    count = draw.whole(targets, 4 * targets)
+    none = not least and draw.chance(draw.profile.rare * 0.2)
+    count = 0 if none else draw.whole(targets, 4 * targets)
     source = draw.rng.integers(0, size, count)
     target = draw.rng.integers(0, targets, count)
-    weight = weights(draw, (count,), max(1, count // targets))
+    accumulator, positive = (None, False) if shape else _accumulator(draw, x)
+    weight = weights(draw, (count,), max(1, count // targets), positive=positive)
     delay = draw.rng.integers(least, 4, count) if least or draw.chance(0.7) else None
-    bias = _bias(draw, targets, weight) if len(out) == 1 else None
+    bias = _bias(draw, out, weight, positive=positive)
     name = draw.name("synapses")
 
     def recipe(b: GraphBuilder, refs: tuple[Ref, ...]) -> Ref:
         return b.synapses(
-            name, refs[0], out, weight, source, target, delay, bias, source=(f"layer.{name}",)
+            name,
+            refs[0],
+            out,
+            weight,
+            source,
+            target,
+            delay,
+            bias,
+            accumulator=accumulator,
+            source=(f"layer.{name}",),
         )
 
     return recipe
@@ -194,7 +212,7 @@ def draw_return(draw: Drawing, shape: tuple[int, ...]) -> tuple[Recipe, int]:
         back = Ref("", "out", Signal(shape, BOOL, "spike"))
         return _synapses(draw, back, shape, least=0 if late else 1), draw.whole(1, 3) if late else 0
     weight = weights(draw, (size, size), 2 * size)
-    bias = _bias(draw, size, weight)
+    bias = _bias(draw, (size,), weight)
     name = draw.name("recurrent")
 
     def recipe(b: GraphBuilder, refs: tuple[Ref, ...]) -> Ref:

@@ -17,7 +17,7 @@ from neurodeploy.errors import GraphError
 from neurodeploy.ir.builder import GraphBuilder, Ref
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
-from neurodeploy.ir.types import BOOL, F32, F64, tensor
+from neurodeploy.ir.types import BOOL, F32, F64, NumType, QType, tensor
 from neurodeploy.reference import simulate
 from neurodeploy.semantics.types import Float
 from neurodeploy.targets.base import Capabilities
@@ -94,6 +94,38 @@ class RandomCase:
     def first(self, samples: int) -> RandomCase:
         """Give the same case with the first samples only."""
         return replace(self, inputs={k: v[:samples] for k, v in self.inputs.items()})
+
+    def extreme(self, rng: np.random.Generator) -> RandomCase:
+        """Give the same case with inputs at which arithmetics differ.
+
+        Some values of the first sample are signed zeros, subnormals and the largest numbers, or
+        the ends of the integer range; all floats of the second are so small that every sum is
+        near the subnormals, and all of the third so large that sums reach infinity.
+        """
+        nodes = {n.name: n for n in self.graph.inputs}
+        return replace(
+            self, inputs={k: _extreme(rng, v, nodes[k].type) for k, v in self.inputs.items()}
+        )
+
+
+def _extreme(rng: np.random.Generator, values: Array, kind: NumType) -> Array:
+    if kind == BOOL:
+        return values
+    odd: Array
+    if isinstance(kind, QType):
+        odd = np.array([kind.lo, kind.hi])
+    else:
+        end: Any = np.finfo(kind.dtype)
+        tiny, large = end.smallest_subnormal, end.max
+        odd = np.array([-0.0, 0.0, tiny, -tiny, 3 * tiny, end.tiny, large, -large], kind.dtype)
+    found = values.copy()
+    found[0] = np.where(
+        rng.random(found[0].shape) < 0.15, rng.choice(odd, found[0].shape), found[0]
+    )
+    if isinstance(kind, Float) and len(found) > 2:
+        found[1] *= end.tiny
+        found[2] *= large / 16
+    return found
 
 
 Recipe = Callable[[GraphBuilder, tuple[Ref, ...]], Ref]

@@ -11,6 +11,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from neurodeploy.ir.make_cell import cell_signals
 from neurodeploy.ir.types import BOOL, QType, expression_type
 from neurodeploy.semantics.trace import CellDefinition
 from neurodeploy.semantics.types import BOOL as BOOL_TYPE
-from neurodeploy.semantics.types import Int
+from neurodeploy.semantics.types import Bool, Float, Int
 from neurodeploy.targets.check import capability_findings
 from neurodeploy.testing.cells import FLOAT_CELLS, INTEGER_CELLS
 from neurodeploy.testing.draw_cells import Plan, allowed_cells, cell_recipe, draw_plan
@@ -197,13 +198,30 @@ def _population(draw: Drawing, x: Ref) -> bool:
     return current is not None and _cell(draw, current) is not None
 
 
-def _cell(draw: Drawing, x: Ref, back: tuple[Recipe, int] | None = None) -> Ref | None:
+@dataclass(frozen=True)
+class _Return:
+    """The return path of a recurrence: what it computes, and what it reads of its cell."""
+
+    recipe: Recipe
+    delay: int
+    output: str
+    type: Bool | Float
+
+    def read_by(self, plan: Plan) -> bool:
+        """Say whether a cell has what is read."""
+        if self.output != "out":
+            return any((p.name, p.type) == (self.output, self.type) for p in plan.program.states)
+        return plan.program.instrs[plan.program.outputs[0][1]].type == self.type
+
+
+def _cell(draw: Drawing, x: Ref, back: _Return | None = None) -> Ref | None:
     """Add a cell that fits ``x``; with ``back``, a population with a recurrence."""
     able = [d for d in allowed_cells(draw) if len(d.inputs) == 1 and d.name != "to_float"]
     own = [d for d in able if d in INTEGER_CELLS]
     if own and draw.chance(0.7):
         able = own
     analog = back is None and draw.chance(0.2)
+    value = analog and draw.chance(0.5)
     direct = expression_type(x.signal.type)
     bridge = isinstance(direct, Int) and _allowed(draw, "to_float")
     kinds = [direct, *([draw.float_type] if bridge else [])]
@@ -211,9 +229,9 @@ def _cell(draw: Drawing, x: Ref, back: tuple[Recipe, int] | None = None) -> Ref 
     for i in draw.rng.choice(len(able), len(able), replace=False, p=odds / odds.sum()):
         for kind in kinds:
             plan = draw_plan(draw, able[i], [kind], x.shape)
-            if plan is None or (not analog and not plan.spiking):
+            if plan is None or (plan.spiking and value) or not (plan.spiking or analog):
                 continue
-            if back is not None and not _sends_bools(plan):
+            if back is not None and not back.read_by(plan):
                 continue
             made = _tuned(draw, plan, x, bridged=kind != direct, back=back)
             if made is not None:
@@ -225,13 +243,7 @@ def _allowed(draw: Drawing, name: str) -> bool:
     return any(d.name == name for d in allowed_cells(draw))
 
 
-def _sends_bools(plan: Plan) -> bool:
-    return plan.program.instrs[plan.program.outputs[0][1]].type == BOOL_TYPE
-
-
-def _tuned(
-    draw: Drawing, plan: Plan, x: Ref, *, bridged: bool, back: tuple[Recipe, int] | None
-) -> Ref | None:
+def _tuned(draw: Drawing, plan: Plan, x: Ref, *, bridged: bool, back: _Return | None) -> Ref | None:
     """Add a planned cell with the highest threshold of a few at which it is alive."""
     level = float(np.abs(draw.trace(x).astype(np.float64)).mean())
     initial = 1 if draw.chance(draw.profile.rare) else 0
@@ -242,9 +254,16 @@ def _tuned(
             y = refs[0]
             source = (f"layer.{plan.name}",)
             if back is not None:
-                late = b.ref(plan.name, shape=y.shape, delay=back[1], initial=initial)
-                late = late if back[1] else late.after(0)
-                y = b.cell(f"{plan.name}.sum", "add", y, back[0](b, (late,)), source=source)
+                late = b.ref(
+                    plan.name,
+                    back.output,
+                    shape=y.shape,
+                    type=back.type,
+                    delay=back.delay,
+                    initial=initial,
+                )
+                late = late if back.delay else late.after(0)
+                y = b.cell(f"{plan.name}.sum", "add", y, back.recipe(b, (late,)), source=source)
             if bridged:
                 bits = draw.float_type.bits
                 options = {"bits": bits}
@@ -281,7 +300,12 @@ def _recurrence(draw: Drawing, x: Ref) -> bool:
         return False
     if len(current.shape) > 1 and not draw.profile.allows("maps", "Reshape"):
         return False
-    return _cell(draw, current, draw_return(draw, current.shape)) is not None
+    recipe, delay = draw_return(draw, current.shape)
+    back = _Return(recipe, delay, "out", BOOL_TYPE)
+    free = draw.profile.can is None and draw.profile.grid == "none" and not draw.integer_weights
+    if free and draw.chance(draw.profile.rare):
+        back = _Return(recipe, delay, "v", draw.float_type)
+    return _cell(draw, current, back) is not None
 
 
 def _join(draw: Drawing, x: Ref) -> bool:

@@ -72,11 +72,11 @@ def test_weights_are_loaded(nets: Path, tmp_path: Path) -> None:
     ("name", "error", "message"),
     [
         ("missing", UsageError, "there is no 'missing'"),
-        ("number", UsageError, "is a int, which cannot be called"),
+        ("number", UsageError, "a value of type int cannot be called"),
         ("needs", UsageError, "missing a required argument: 'width'"),
         ("breaks", ConversionError, "the call failed: RuntimeError: out of luck"),
         ("leaves", ConversionError, "the call failed: SystemExit: 3"),
-        ("gives", ConversionError, "gives a dict, not a torch.nn.Module"),
+        ("gives", ConversionError, "gives a value of type dict, not a torch.nn.Module"),
     ],
 )
 def test_code_that_makes_no_module(

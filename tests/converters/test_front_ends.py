@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from distribution import ROOT
-from neurodeploy import converters
+from neurodeploy import converters, extensions
 from neurodeploy.converters import converter_names, find_converter, get_converter
 from neurodeploy.converters.base import FrontEnd, Handlers
 from neurodeploy.errors import ConversionError, InternalError, UsageError
@@ -27,7 +27,7 @@ TOY = FrontEnd("toy", load_toy, "toys", suffixes=(".toy", ".onnx"), classes=("bu
 
 def plugin(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     point = EntryPoint(name, value, converters.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(converters, "entry_points", lambda group: [point])
+    monkeypatch.setattr(extensions, "entry_points", lambda *, group: [point])
 
 
 def test_ours_are_there_and_load_no_framework() -> None:

@@ -1,4 +1,7 @@
-"""The compiled program against the reference: every output and state, at every step, every bit."""
+"""The compiled program against the reference, bit by bit, on graphs made by hand.
+
+Those drawn at random are in ``tests/test_engine_equals_reference.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine_graphs import assert_same, draw_graph, draw_inputs
+from engine_runs import assert_same
 from neurodeploy.engine import build
 from neurodeploy.errors import GraphError
 from neurodeploy.ir import BOOL, F64, Graph, GraphBuilder, QType, tensor
 from neurodeploy.ir.ops import ReduceAxes
+from neurodeploy.semantics.cells.firing import PAYLOADS, RESETS, TIMINGS
 from oracles import Ledger
 from tiers import sample_count
 
-STEPS = 12
-
-
-@pytest.mark.parametrize("seed", range(sample_count(300, 16)))
-def test_drawn_graphs_agree_bit_by_bit(seed: int, oracle: Ledger) -> None:
-    cc = oracle("cc")
-    graph = draw_graph(seed)
-    engine = build(graph)
-    spiking = True
-    for samples, threads in ((1, 1), (7, 1), (7, 2)):
-        inputs = draw_inputs(graph, seed, samples, STEPS)
-        trace = assert_same(graph, engine, inputs, STEPS, threads=threads)
-        fire = [c.name for c in graph.cells if "fire" in c.program.uses]
-        spiking = spiking and all(trace[(name, "out")].any() for name in fire)
-    cc.record(spiking=spiking)
-
-
 FIRING: dict[str, tuple[Any, ...]] = {
-    "reset": ("subtract", "value", "none"),
-    "timing": ("same", "next_before", "next_after", "corrected_before", "corrected_after"),
+    "reset": RESETS,
+    "timing": TIMINGS,
     "strict": (False, True),
     "refractory": (0, 2),
-    "payload": ("spike", "graded", "signed", "signed_net"),
+    "payload": PAYLOADS,
     "spikes": (1, 3),
     "floor": (False, True),
 }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine_graphs import assert_same
+from engine_runs import assert_same
 from neurodeploy import memory
 from neurodeploy.engine import Engine, build
 from neurodeploy.errors import DataError, UnavailableTargetError, UsageError

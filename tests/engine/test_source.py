@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from draw_programs import draw_cell_graph, extreme_inputs
-from engine_graphs import assert_same, draw_graph
+from engine_runs import assert_same
 from neurodeploy.engine import build, find_compiler, source
 from neurodeploy.ir import Graph, GraphBuilder
+from neurodeploy.testing.random_cells import random_cell
+from neurodeploy.testing.random_graphs import random_graph
 from oracles import Ledger
 from tiers import sample_count
 
@@ -57,8 +58,13 @@ def test_weights_are_data() -> None:
 
 
 def test_the_same_graph_has_the_same_source() -> None:
-    code = "import sys; sys.path.insert(0, 'tests/support'); from engine_graphs import draw_graph;"
-    code += "from neurodeploy.engine import source; sys.stdout.write(source(draw_graph(5)))"
+    code = """
+import sys
+import numpy as np
+from neurodeploy.engine import source
+from neurodeploy.testing.random_graphs import random_graph
+sys.stdout.write(source(random_graph(np.random.default_rng(5)).graph))
+"""
     seen = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -69,17 +75,19 @@ def test_the_same_graph_has_the_same_source() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert seen == {source(draw_graph(5)).encode()}
+    assert seen == {source(random_graph(np.random.default_rng(5)).graph).encode()}
 
 
 def test_no_warnings(oracle: Ledger, tmp_path: Path) -> None:
     gcc = oracle("gcc")
     flags = ("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-std=c11", "-O2", "-ffp-contract=off")
-    graphs = [draw_graph(s) for s in range(sample_count(60, 8))]
-    graphs += [draw_cell_graph(s) for s in range(sample_count(20, 3))]
-    for number, graph in enumerate(graphs):
+    cases = [random_graph(np.random.default_rng(s)) for s in range(sample_count(60, 8))]
+    cases += [
+        random_cell(np.random.default_rng(s), operations=40) for s in range(sample_count(30, 4))
+    ]
+    for number, case in enumerate(cases):
         unit = tmp_path / f"unit{number}.c"
-        unit.write_text(source(graph), encoding="ascii")
+        unit.write_text(source(case.graph), encoding="ascii")
         command = ["gcc", *flags, "-march=native", "-c", str(unit), "-o", str(tmp_path / "unit.o")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -92,7 +100,7 @@ def test_kernels_of_every_vector_width(oracle: Ledger) -> None:
     assert found is not None
     if found.kind != "gcc" or os.uname().machine != "x86_64":
         pytest.skip("vector widths are chosen by flags of gcc on x86-64")
-    graph, cell = _wide(), draw_cell_graph(3)
+    graph, cell = _wide(), random_cell(np.random.default_rng(3), operations=40)
     for level in ("x86-64", "x86-64-v3"):
         if level != "x86-64" and "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
             continue
@@ -100,7 +108,8 @@ def test_kernels_of_every_vector_width(oracle: Ledger) -> None:
         narrow = replace(found, flags=flags)
         x = {"x": np.random.default_rng(0).normal(size=(2, 3, 33)).astype(np.float32)}
         assert_same(graph, build(graph, compiler=narrow), x, 3)
-        assert_same(cell, build(cell, compiler=narrow), extreme_inputs(3, 2, 2), 2)
+        engine = build(cell.graph, compiler=narrow)
+        assert_same(cell.graph, engine, cell.inputs, cell.timesteps)
         gcc.record()
 
 
@@ -118,19 +127,23 @@ _SANITIZED = """
 import sys
 from dataclasses import replace
 sys.path.insert(0, "tests/support")
-from draw_programs import draw_cell_graph, extreme_inputs
-from engine_graphs import assert_same, draw_graph, draw_inputs
+import numpy as np
+from engine_runs import assert_same
 from neurodeploy.engine import build, find_compiler
+from neurodeploy.testing.random_cells import random_cell
+from neurodeploy.testing.random_graphs import random_graph
 found = find_compiler()
 flags = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 found = replace(found, flags=(*(f for f in found.flags if f != "-O3"), "-O1", *flags))
 for seed in range(int(sys.argv[1])):
-    graph = draw_graph(seed)
-    inputs = draw_inputs(graph, seed, 3, 8)
-    assert_same(graph, build(graph, compiler=found), inputs, 8, threads=2)
+    rng = np.random.default_rng(seed)
+    case = random_graph(rng)
+    engine = build(case.graph, compiler=found)
+    for inputs in (case.inputs, case.extreme(rng).inputs):
+        assert_same(case.graph, engine, inputs, case.timesteps, threads=2)
 for seed in range(int(sys.argv[2])):
-    graph = draw_cell_graph(seed)
-    assert_same(graph, build(graph, compiler=found), extreme_inputs(seed, 3, 3), 3)
+    case = random_cell(np.random.default_rng(seed), operations=40)
+    assert_same(case.graph, build(case.graph, compiler=found), case.inputs, case.timesteps)
 print("clean")
 """
 
@@ -142,7 +155,7 @@ def test_no_undefined_behaviour(oracle: Ledger) -> None:
     ).stdout.strip()
     if not Path(named).is_file():
         pytest.skip("gcc has no libasan.so")
-    graphs, cells = sample_count(40, 4), sample_count(20, 2)
+    graphs, cells = sample_count(40, 4), sample_count(30, 3)
     done = subprocess.run(
         [sys.executable, "-c", _SANITIZED, str(graphs), str(cells)],
         cwd=Path(__file__).parents[2],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
-from draw_programs import draw_cell_graph, extreme_inputs
-from engine_graphs import assert_same, draw_graph, draw_inputs
+from engine_runs import assert_same
 from neurodeploy.engine import build, find_compiler
+from neurodeploy.testing.random_cells import random_cell
+from neurodeploy.testing.random_graphs import random_graph, spiking_share
 from oracles import Ledger
 from tiers import sample_count
 
@@ -20,11 +22,12 @@ def test_drawn_graphs_agree_bit_by_bit(oracle: Ledger, monkeypatch: pytest.Monke
     assert zig is not None
     assert (zig.kind, zig.version[:3]) == ("zig", "zig")
     for seed in range(900, 900 + sample_count(60, 2)):
-        graph = draw_graph(seed)
-        inputs = draw_inputs(graph, seed, 3, 10)
-        trace = assert_same(graph, build(graph, compiler=zig), inputs, 10, threads=2)
-        fire = [c.name for c in graph.cells if "fire" in c.program.uses]
-        ziglang.record(spiking=all(trace[(name, "out")].any() for name in fire))
-        cell = draw_cell_graph(seed)
-        assert_same(cell, build(cell, compiler=zig), extreme_inputs(seed, 3, 3), 3)
-        ziglang.record()
+        rng = np.random.default_rng(seed)
+        drawn, cell = random_graph(rng), random_cell(rng, operations=40)
+        engine = build(drawn.graph, compiler=zig)
+        trace = assert_same(drawn.graph, engine, drawn.inputs, drawn.timesteps, threads=2)
+        ziglang.record(spiking=spiking_share(trace, drawn.graph) == 1)
+        extreme = drawn.extreme(rng)
+        assert_same(drawn.graph, engine, extreme.inputs, drawn.timesteps)
+        assert_same(cell.graph, build(cell.graph, compiler=zig), cell.inputs, cell.timesteps)
+        ziglang.record(2)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from draw_programs import draw_cell_graph, extreme_inputs
-from engine_graphs import assert_same
+from engine_runs import assert_same
 from neurodeploy.engine import build
 from neurodeploy.ir import GraphBuilder, QType
 from neurodeploy.semantics.c_eval import Names, c_float, c_int, c_statements, c_type
@@ -16,33 +13,32 @@ from neurodeploy.semantics.language import Sym, declare, lookup, saturate, stop_
 from neurodeploy.semantics.rules import OPERATIONS
 from neurodeploy.semantics.trace import CellDefinition, trace
 from neurodeploy.semantics.types import BOOL, F32, F64, Int
+from neurodeploy.testing.random_cells import random_cell
+from neurodeploy.testing.random_graphs import RandomCase
 from oracles import Ledger
 from tiers import sample_count
 
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("NEURODEPLOY_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
+DRAWS = sample_count(200, 16)
 
 
-DRAWS = sample_count(120, 12)
+def _drawn(seed: int) -> RandomCase:
+    return random_cell(np.random.default_rng(seed), operations=40)
 
 
 @pytest.mark.parametrize("seed", range(DRAWS))
 def test_drawn_cells_agree_in_every_output_and_state(seed: int, oracle: Ledger) -> None:
     cc = oracle("cc")
-    graph = draw_cell_graph(seed)
-    inputs = extreme_inputs(seed, 5, 4)
-    assert_same(graph, build(graph), inputs, 4, seed=2**63 + seed, first_sample=seed)
+    case = _drawn(seed)
+    engine = build(case.graph)
+    assert_same(
+        case.graph, engine, case.inputs, case.timesteps, seed=2**63 + seed, first_sample=seed
+    )
     cc.record()
 
 
 def test_drawn_cells_cover_the_language() -> None:
-    used = {i.op for s in range(40) for c in draw_cell_graph(s).cells for i in c.program.instrs}
-    assert used >= set(OPERATIONS) - {"declare"} | {"input", "param", "state"}
+    used = {i.op for s in range(40) for c in _drawn(s).graph.cells for i in c.program.instrs}
+    assert used >= set(OPERATIONS) | {"input", "param", "state"}
 
 
 def test_integers_are_32_bits_where_the_range_fits() -> None:

@@ -65,6 +65,23 @@ def compare(run: CellRun, theirs: dict[str, Array], names: dict[str, str] | None
     assert 0.05 < rate < 0.9, f"a share of {rate} spiking entries tests little"
 
 
+def compare_lif(
+    node: Any, x: Array, v_reset: float | None, params: dict[str, Any], **options: str | bool
+) -> dict[str, Array]:
+    """Compare a LIF that decays to what it resets to; give what theirs did."""
+    theirs = steps(node, x)
+    rest = start_of(v_reset)
+    run = run_cell(
+        "lif",
+        x,
+        params={**params, "threshold": THRESHOLD, "reset_value": rest, "rest": rest},
+        options={**reset_options(v_reset), **options, "rest": rest != 0.0},
+        initial={"v": rest},
+    )
+    compare(run, theirs)
+    return theirs
+
+
 @pytest.mark.parametrize(("v_reset", "detach"), list(itertools.product(RESETS, (True, False))))
 def test_if(jelly: Oracle, v_reset: float | None, detach: bool) -> None:
     node = neurons().IFNode(v_threshold=THRESHOLD, v_reset=v_reset, detach_reset=detach)
@@ -98,21 +115,7 @@ def test_lif(
 
         # it starts at 0, whatever it resets to
         node.v = torch.full((NEURONS,), start_of(v_reset))
-    theirs = steps(node, x)
-    rest = start_of(v_reset)
-    run = run_cell(
-        "lif",
-        x,
-        params={"tau": tau, "threshold": THRESHOLD, "reset_value": rest, "rest": rest},
-        options={
-            **reset_options(v_reset),
-            "decay": "tau",
-            "decay_input": decay_input,
-            "rest": rest != 0.0,
-        },
-        initial={"v": rest},
-    )
-    compare(run, theirs)
+    compare_lif(node, x, v_reset, {"tau": tau}, decay="tau", decay_input=decay_input)
     jelly.record(spiking=True)
 
 
@@ -149,26 +152,8 @@ def test_parametric_lif(jelly: Oracle, decay_input: bool, v_reset: float | None)
         init_tau=2.7, decay_input=decay_input, v_threshold=THRESHOLD, v_reset=v_reset
     )
     x = drive(5, STEPS, NEURONS, mean=2.0 if decay_input else 0.5, spread=2.0)
-    theirs = steps(node, x)
-    rest = start_of(v_reset)
-    run = run_cell(
-        "lif",
-        x,
-        params={
-            "rate": node.w.sigmoid().detach().numpy(),
-            "threshold": THRESHOLD,
-            "reset_value": rest,
-            "rest": rest,
-        },
-        options={
-            **reset_options(v_reset),
-            "decay": "rate",
-            "decay_input": decay_input,
-            "rest": rest != 0.0,
-        },
-        initial={"v": rest},
-    )
-    compare(run, theirs)
+    params = {"rate": node.w.sigmoid().detach().numpy()}
+    compare_lif(node, x, v_reset, params, decay="rate", decay_input=decay_input)
     jelly.record(spiking=True)
 
 
@@ -217,23 +202,10 @@ def test_ternary_lif(jelly: Oracle, decay_input: bool, v_reset: float | None) ->
         tau=1.9, decay_input=decay_input, v_threshold=THRESHOLD, v_reset=v_reset
     )
     x = drive(8, STEPS, NEURONS, mean=0.0, spread=2.5 if decay_input else 1.0)
-    theirs = steps(node, x)
-    assert (theirs["out"] < 0).any()
-    rest = start_of(v_reset)
-    run = run_cell(
-        "lif",
-        x,
-        params={"tau": 1.9, "threshold": THRESHOLD, "reset_value": rest, "rest": rest},
-        options={
-            **reset_options(v_reset),
-            "payload": "signed",
-            "decay": "tau",
-            "decay_input": decay_input,
-            "rest": rest != 0.0,
-        },
-        initial={"v": rest},
+    theirs = compare_lif(
+        node, x, v_reset, {"tau": 1.9}, decay="tau", decay_input=decay_input, payload="signed"
     )
-    compare(run, theirs)
+    assert (theirs["out"] < 0).any()
     jelly.record(spiking=True)
 
 

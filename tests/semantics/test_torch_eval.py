@@ -32,7 +32,8 @@ from neurodeploy.semantics.program import Port, Program, ProgramBuilder
 from neurodeploy.semantics.random import random_words
 from neurodeploy.semantics.trace import CellDefinition, trace
 from neurodeploy.semantics.types import F32, F64, Float, Int, Type
-from neurodeploy.testing.programs import frames, programs
+from neurodeploy.testing.programs import programs
+from neurodeploy.testing.random_cells import frames
 from oracles import Ledger
 
 torch = pytest.importorskip("torch", reason="the torch evaluator needs torch")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from neurodeploy import extensions
 from neurodeploy.ir import Graph
 from neurodeploy.profile.energy import CostModel, generic_cmos
 from neurodeploy.reference import simulate
-from neurodeploy.targets import registry
 from neurodeploy.targets.base import (
     Capabilities,
     Limit,
@@ -27,8 +27,9 @@ from neurodeploy.targets.base import (
     Target,
     plain_addresses,
 )
+from neurodeploy.targets.registry import ENTRY_POINT_GROUP
 
-__all__ = ["ToyTarget", "offer"]
+__all__ = ["ToyTarget", "install", "offer"]
 
 TOY = Capabilities(
     name="toy",
@@ -81,5 +82,11 @@ def offer(monkeypatch: pytest.MonkeyPatch, *offers: tuple[str, object]) -> None:
         module = ModuleType(f"toy_package_{i}")
         module.TARGET = what  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        points.append(EntryPoint(name, f"{module.__name__}:TARGET", registry.ENTRY_POINT_GROUP))
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: points)
+        points.append(EntryPoint(name, f"{module.__name__}:TARGET", ENTRY_POINT_GROUP))
+    install(monkeypatch, *points)
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
+    """Let the entry points of targets be these."""
+    found = {ENTRY_POINT_GROUP: points}
+    monkeypatch.setattr(extensions, "entry_points", lambda *, group: found.get(group, ()))

@@ -9,12 +9,17 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from neurodeploy import extensions
 from neurodeploy.errors import TargetError, UnavailableTargetError, UsageError
-from neurodeploy.targets import registry
 from neurodeploy.targets.base import API_VERSION, Target
 from neurodeploy.targets.cpu import TARGET as CPU
-from neurodeploy.targets.registry import resolve_target, target_names, target_profiles
-from toy_target import TOY, ToyTarget, offer
+from neurodeploy.targets.registry import (
+    ENTRY_POINT_GROUP,
+    resolve_target,
+    target_names,
+    target_profiles,
+)
+from toy_target import TOY, ToyTarget, install, offer
 
 
 class Board(ToyTarget):
@@ -31,8 +36,7 @@ class CpuToo(ToyTarget):
 
 
 def points(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str]) -> None:
-    found = [EntryPoint(n, v, registry.ENTRY_POINT_GROUP) for n, v in pairs]
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: found)
+    install(monkeypatch, *(EntryPoint(n, v, ENTRY_POINT_GROUP) for n, v in pairs))
 
 
 def test_ours() -> None:
@@ -61,8 +65,8 @@ def test_two_packages_with_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_same_package_seen_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, ("toy", ToyTarget()))
-    point = registry.entry_points(group="")[0]
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: [point, point])
+    (point,) = extensions.entry_points(group=ENTRY_POINT_GROUP)
+    install(monkeypatch, point, point)
     assert resolve_target("toy")[1] == TOY
 
 

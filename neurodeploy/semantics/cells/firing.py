@@ -41,6 +41,7 @@ from neurodeploy.semantics.language import (
 from neurodeploy.semantics.types import Int, Type
 
 __all__ = [
+    "FIRING",
     "FIRING_PARAMS",
     "FIRING_STATES",
     "FIRING_STATE_TYPES",
@@ -305,3 +306,6 @@ class Firing:
             more, fewer = saturate(s.net + 1, 0, MAX_NET), saturate(s.net - 1, 0, MAX_NET)
             states["net"] = where(event.up, more, where(event.down, fewer, s.net))
         return states
+
+
+FIRING = Firing()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neurodeploy.semantics.cells.leaves import Leaves
-from neurodeploy.semantics.cells.membrane import MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import synapse
 from neurodeploy.semantics.language import Sym
 from neurodeploy.semantics.trace import State, cell
@@ -17,16 +17,13 @@ def li(
     s: Leaves,
     x: Sym,
     *,
-    decay: str = "factor",
-    decay_input: bool = False,
-    rest: bool = False,
+    membrane: Membrane = MEMBRANE,
 ) -> tuple[Sym, State]:
     """Leaky integrator: ``v = beta * v + x`` or another decay; the output is ``v``.
 
     Source: NIR's LI and, with ``decay="none"``, I; SpikingJelly's NonSpikingLIFNode (``tau``
     with ``decay_input``) and NonSpikingIFNode (``none``); snnTorch's Leaky with reset ``none``.
     """
-    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
     v = membrane.charge(p, s.v, x)
     return v, State(v=v)
 
@@ -42,15 +39,12 @@ def cuba_li(
     x: Sym,
     *,
     input_gain: bool = False,
-    decay: str = "factor",
-    decay_input: bool = False,
-    rest: bool = False,
+    membrane: Membrane = MEMBRANE,
 ) -> tuple[Sym, State]:
     """Current-based leaky integrator: ``i = alpha * i + x``, then a leaky integrator of ``i``.
 
     Source: NIR's CubaLI; snnTorch's Synaptic with reset ``none``.
     """
-    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
     i = synapse(p, s, x, input_gain=input_gain)
     v = membrane.charge(p, s.v, i)
     return v, State(i=i, v=v)

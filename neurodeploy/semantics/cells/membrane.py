@@ -27,7 +27,7 @@ from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.language import Sym
 
-__all__ = ["DECAYS", "MEMBRANE_PARAMS", "Membrane"]
+__all__ = ["DECAYS", "MEMBRANE", "MEMBRANE_PARAMS", "Membrane"]
 
 DECAYS = ("none", "factor", "tau", "rate")
 
@@ -78,3 +78,6 @@ class Membrane:
         moved = x - above if self.decay_input else above
         part = moved / p.tau if self.decay == "tau" else moved * p.rate
         return v + part if self.decay_input else (v - part) + x
+
+
+MEMBRANE = Membrane()

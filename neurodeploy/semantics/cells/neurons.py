@@ -1,13 +1,14 @@
 """The firing cells: IF, LIF, current-based LIF, and LIF with an adaptive threshold.
 
-Their firing options are those of `neurodeploy.semantics.cells.firing`, the options of the
-membrane those of `neurodeploy.semantics.cells.membrane`; all times are in steps.
+Their options are the fields of `Firing` (`neurodeploy.semantics.cells.firing`) and, but for IF,
+of `Membrane` (`neurodeploy.semantics.cells.membrane`); all times are in steps.
 """
 
 from __future__ import annotations
 
 from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.firing import (
+    FIRING,
     FIRING_PARAMS,
     FIRING_STATE_TYPES,
     FIRING_STATES,
@@ -15,7 +16,7 @@ from neurodeploy.semantics.cells.firing import (
     Firing,
 )
 from neurodeploy.semantics.cells.leaves import Leaves
-from neurodeploy.semantics.cells.membrane import MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 from neurodeploy.semantics.types import BOOL
@@ -29,31 +30,12 @@ def integrate_and_fire(
     s: Leaves,
     x: Sym,
     *,
-    reset: str = "subtract",
-    timing: str = "same",
-    strict: bool = False,
-    refractory: int = 0,
-    floor: bool = False,
-    spikes: int = 1,
-    payload: str = "spike",
-    lower: bool = False,
-    detach_reset: bool = False,
+    firing: Firing = FIRING,
 ) -> tuple[Sym, State]:
     """Integrate and fire: ``v = v + x``, then spike and reset.
 
     Source: SpikingJelly's IFNode and TernaryIFNode; snnTorch's Leaky with beta 1.
     """
-    firing = Firing(
-        reset=reset,
-        timing=timing,
-        strict=strict,
-        refractory=refractory,
-        floor=floor,
-        spikes=spikes,
-        payload=payload,
-        lower=lower,
-        detach_reset=detach_reset,
-    )
     done = firing.step(p, s, lambda v: v + x, threshold=p.threshold)
     return done.out, State(**done.states)
 
@@ -69,36 +51,14 @@ def lif(
     s: Leaves,
     x: Sym,
     *,
-    decay: str = "factor",
-    decay_input: bool = False,
-    rest: bool = False,
-    reset: str = "subtract",
-    timing: str = "same",
-    strict: bool = False,
-    refractory: int = 0,
-    floor: bool = False,
-    spikes: int = 1,
-    payload: str = "spike",
-    lower: bool = False,
-    detach_reset: bool = False,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
 ) -> tuple[Sym, State]:
     """Leaky integrate and fire: ``v = beta * v + x`` or another decay, then spike and reset.
 
     Source: snnTorch's Leaky and RLeaky (``factor``), SpikingJelly's LIFNode (``tau``) and
     ParametricLIFNode (``rate``).
     """
-    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
-    firing = Firing(
-        reset=reset,
-        timing=timing,
-        strict=strict,
-        refractory=refractory,
-        floor=floor,
-        spikes=spikes,
-        payload=payload,
-        lower=lower,
-        detach_reset=detach_reset,
-    )
     done = firing.step(p, s, lambda v: membrane.charge(p, v, x), threshold=p.threshold)
     return done.out, State(**done.states)
 
@@ -126,18 +86,8 @@ def cuba_lif(
     x: Sym,
     *,
     input_gain: bool = False,
-    decay: str = "factor",
-    decay_input: bool = False,
-    rest: bool = False,
-    reset: str = "subtract",
-    timing: str = "same",
-    strict: bool = False,
-    refractory: int = 0,
-    floor: bool = False,
-    spikes: int = 1,
-    payload: str = "spike",
-    lower: bool = False,
-    detach_reset: bool = False,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
 ) -> tuple[Sym, State]:
     """Current-based LIF: ``i = alpha * i + x``, then a LIF driven by the new ``i``.
 
@@ -146,18 +96,6 @@ def cuba_lif(
 
     Source: snnTorch's Synaptic and RSynaptic, SpikingJelly's CUBALIFNode, NIR's CubaLIF.
     """
-    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
-    firing = Firing(
-        reset=reset,
-        timing=timing,
-        strict=strict,
-        refractory=refractory,
-        floor=floor,
-        spikes=spikes,
-        payload=payload,
-        lower=lower,
-        detach_reset=detach_reset,
-    )
     i = synapse(p, s, x, input_gain=input_gain)
     done = firing.step(p, s, lambda v: membrane.charge(p, v, i), threshold=p.threshold)
     return done.out, State(i=i, **done.states)
@@ -181,16 +119,8 @@ def adaptive_lif(
     x: Sym,
     *,
     taken: str = "adapted",
-    decay: str = "factor",
-    decay_input: bool = False,
-    rest: bool = False,
-    reset: str = "subtract",
-    timing: str = "same",
-    strict: bool = False,
-    refractory: int = 0,
-    floor: bool = False,
-    payload: str = "spike",
-    detach_reset: bool = False,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
 ) -> tuple[Sym, State]:
     """LIF whose threshold rises with each spike and falls back.
 
@@ -206,21 +136,11 @@ def adaptive_lif(
     spiking neurons" (increment 1 - rho, next_after, adapted); Bellec et al. 2020, "A solution
     to the learning dilemma for recurrent networks of spiking neurons" (increment 1, base).
     """
-    membrane = Membrane(decay=decay, decay_input=decay_input, rest=rest)
-    firing = Firing(
-        reset=reset,
-        timing=timing,
-        strict=strict,
-        refractory=refractory,
-        floor=floor,
-        payload=payload,
-        detach_reset=detach_reset,
-    )
     _check_adaptive(firing, taken)
     threshold = p.threshold + p.adaptation * s.a
     due = None
-    if timing != "same":
-        due = Event(s.fired).detached() if detach_reset else Event(s.fired)
+    if firing.timing != "same":
+        due = Event(s.fired).detached() if firing.detach_reset else Event(s.fired)
     done = firing.step(
         p,
         s,
@@ -245,6 +165,8 @@ def _check_adaptive(firing: Firing, taken: str) -> None:
         found.append(
             Finding("an adaptive threshold has no negative spikes", hint="spike or graded")
         )
+    if firing.spikes > 1:
+        found.append(Finding("an adaptive threshold has one spike per step at most"))
     if firing.timing.startswith("corrected"):
         found.append(Finding("an adaptive threshold cannot have a corrected reset"))
     raise_findings(SemanticsError, found)

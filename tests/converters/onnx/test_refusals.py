@@ -59,7 +59,7 @@ def test_file_of_another_kind(content: bytes, message: str, tmp_path: Path) -> N
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match="No such file"):
+    with pytest.raises(UsageError, match="no such file"):
         load_onnx(tmp_path / "none.onnx")
 
 
