@@ -9,41 +9,24 @@ DataLoader. Arrays are batch first, (N, \*input) for a value presented at every 
 from __future__ import annotations
 
 import os
-import secrets
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.errors import DataError, Finding, UsageError, raise_findings
+from neurodeploy.errors import DataError, Finding, raise_findings
 from neurodeploy.input_range import range_finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
-from neurodeploy.ir.strict_json import shown
 from neurodeploy.ir.types import BOOL, NumType, QType, num_type_text
+from neurodeploy.npz import load_npz
 
-__all__ = ["Data", "Samples", "as_samples", "check_timed", "load_npz", "save_npz", "timesteps_of"]
+__all__ = ["Data", "Samples", "as_samples", "check_timed", "timesteps_of"]
 
 Array = npt.NDArray[Any]
 MAX_LABEL = 2**31  # more classes than anything has; floats hold every index below exactly
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-MAX_NAME = 2**16 - 256  # bytes of the name of a member of a zip file
 Data = object  # whatever as_samples takes; an alias says so in signatures
 
 
@@ -71,62 +54,6 @@ class Samples:
     def part(self, start: int, stop: int) -> dict[str, Array]:
         """Give the inputs of the samples from ``start`` to before ``stop``."""
         return {name: x[start:stop] for name, x in self.inputs.items()}
-
-
-def load_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Read the arrays of an ``.npz`` file; nothing in it is executed.
-
-    Raises:
-        DataError: there is no such file, or it is damaged or of another kind.
-    """
-    file = Path(path)
-    if not os.path.isfile(file):  # Path.is_file raises on a name that no file can have
-        raise DataError(f"there is no file {shown(str(path))}")
-    try:
-        with file.open("rb") as handle:  # numpy leaves a file open that it cannot read
-            zipped = handle.read(4) in (b"PK\3\4", b"PK\5\6")
-            handle.seek(0)
-            arrays = dict(np.load(handle, allow_pickle=False)) if zipped else None
-    except _DAMAGED as error:
-        raise DataError(f"{file.name!r} cannot be read as .npz: {error}") from error
-    if arrays is not None and not all(isinstance(a, np.ndarray) for a in arrays.values()):
-        raise DataError(f"{file.name!r} is a zip archive of other things than arrays")
-    if arrays is None:
-        what = "is empty" if not file.stat().st_size else "is no .npz file"
-        raise DataError(f"{file.name!r} {what}", hint="numpy.savez(path, x=x, y=y)")
-    return arrays
-
-
-def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
-    """Write arrays to an ``.npz`` file, whole or not at all; equal arrays give equal bytes.
-
-    Raises:
-        UsageError: the file cannot be written, or cannot hold the name of an array.
-    """
-    file = Path(path)
-    if not file.name:
-        raise UsageError(f"{str(path)!r} is no name of a file")
-    raise_findings(
-        UsageError,
-        [
-            Finding(f"{shown(name)} cannot name an array of an .npz file", hint="rename the node")
-            for name in arrays
-            if "\0" in name or len(name.encode()) > MAX_NAME
-        ],
-    )
-    part = file.with_name(f".{file.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for name, array in arrays.items():
-                member = zipfile.ZipInfo(f"{name}.npy")  # of a fixed date
-                member.compress_type = zipfile.ZIP_DEFLATED
-                with archive.open(member, "w", force_zip64=True) as handle:
-                    np.lib.format.write_array(handle, np.asarray(array), allow_pickle=False)
-        part.replace(file)
-    except OSError as error:
-        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def as_samples(

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from neurodeploy.api import compare, compile, convert, drawn_once, load, profile, run, save
 from neurodeploy.artifact import Artifact
-from neurodeploy.data import as_samples, save_npz
+from neurodeploy.data import as_samples
 from neurodeploy.differences import Comparison
 from neurodeploy.errors import UsageError
 from neurodeploy.execute import Progress, check_seed
 from neurodeploy.ir.decoding import check_decoding, with_decoding
 from neurodeploy.ir.file import write_atomically
 from neurodeploy.ir.graph import Graph
+from neurodeploy.npz import save_npz
 from neurodeploy.recipe import DEFAULTS, Recipe, read_recipe, recipe_text, with_settings
 from neurodeploy.targets.base import OptionValue
 from neurodeploy.targets.options import parse_options

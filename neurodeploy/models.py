@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from neurodeploy.converters import find_converter
 from neurodeploy.converters.callable_model import build_model, is_callable_spec
-from neurodeploy.data import load_npz, to_numpy
+from neurodeploy.data import to_numpy
 from neurodeploy.errors import DataError, UsageError
 from neurodeploy.ir.duration import parse_duration
 from neurodeploy.ir.file import load_graph
 from neurodeploy.ir.graph import Graph
+from neurodeploy.npz import load_npz
 
 __all__ = ["read_model"]
 

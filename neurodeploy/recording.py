@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.data import load_npz, save_npz
 from neurodeploy.errors import DataError, Finding, raise_findings
 from neurodeploy.ir.nodes import Decode
+from neurodeploy.npz import load_npz, save_npz
 
 __all__ = ["Recording", "SpikeMaps", "decode"]
 

@@ -252,7 +252,7 @@ def test_options_of_the_target_are_in_the_recipe(
         ({"data": None, "target": None}, "a target .* and samples"),
         ({"target": "gpu"}, "no target 'gpu'"),
         ({"labels": LABELS}, "labels beside a data file"),
-        ({"settings": {"compare.expect": "perfect"}}, "expectation 'perfect'"),
+        ({"settings": {"compare.expect": "perfect"}}, "no expectation: 'perfect'"),
         ({"settings": {"option.colour": "red"}}, "no option 'colour'"),
         ({"settings": {"convert.seed": -1}}, "seed is -1"),
         ({"settings": {"convert.decode": "loudest"}}, "decoding 'loudest'"),

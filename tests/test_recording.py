@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neurodeploy as nd
-from neurodeploy.data import load_npz, save_npz
 from neurodeploy.errors import DataError, UsageError
 from neurodeploy.ir import BOOL, GraphBuilder, QType
+from neurodeploy.npz import load_npz, save_npz
 from neurodeploy.recording import Recording, decode
 
 MODES = ("count", "mean", "membrane", "max", "first")

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.api import compare, compile, convert, load, profile, run, save
-from neurodeploy.data import load_npz
 from neurodeploy.errors import UsageError
 from neurodeploy.execute import Progress
+from neurodeploy.npz import load_npz
 
 __all__ = ["TIMESTEPS", "DemoResult", "run_demo"]
 
