@@ -10,7 +10,7 @@ import pytest
 
 from cell_runs import assert_same, drive, f32, run_cell
 from neurodeploy.errors import SemanticsError
-from neurodeploy.semantics.cells import BUILTIN
+from neurodeploy.semantics.cells import ANALOG, BUILTIN
 from neurodeploy.semantics.kinds import output_kind
 from neurodeploy.semantics.trace import _CELLS, cell_definition, trace
 from neurodeploy.semantics.types import BOOL, F32, Int
@@ -146,11 +146,12 @@ def test_the_list_of_cells_is_complete() -> None:
         for name, definition in _CELLS.items()
         if definition.function.__module__.startswith(package)
     }
-    assert set(BUILTIN) == registered
+    assert {*BUILTIN, *ANALOG} == registered
     assert list(BUILTIN) == sorted(BUILTIN)
+    assert list(ANALOG) == sorted(ANALOG)
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", [*BUILTIN, *ANALOG])
 def test_every_cell_says_what_it_computes(name: str) -> None:
     definition = cell_definition(name)
     assert definition.function.__doc__

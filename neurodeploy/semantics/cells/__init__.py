@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells import activations, arithmetic, integrators, neurons
+from neurodeploy.semantics.cells import (
+    activations,
+    analog,
+    arithmetic,
+    elementary,
+    integrators,
+    neurons,
+)
 
-__all__ = ["BUILTIN", "activations", "arithmetic", "integrators", "neurons"]
+__all__ = [
+    "ANALOG",
+    "BUILTIN",
+    "activations",
+    "analog",
+    "arithmetic",
+    "elementary",
+    "integrators",
+    "neurons",
+]
 
 BUILTIN = (
     "add",
@@ -23,4 +39,37 @@ BUILTIN = (
     "spike_scale",
     "threshold",
     "to_float",
+)
+
+# What analog networks bring. Random graphs leave these out: they are about spikes, and a quotient
+# or an exponential of random numbers soon leaves the finite ones.
+ANALOG = (
+    "abs",
+    "clip",
+    "compare",
+    "divide",
+    "elu",
+    "erf",
+    "exp",
+    "gelu",
+    "hard_sigmoid",
+    "hard_swish",
+    "inverse_sqrt",
+    "log",
+    "maximum",
+    "minimum",
+    "mish",
+    "pow",
+    "power",
+    "reciprocal",
+    "round",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "sqrt",
+    "subtract",
+    "tanh",
+    "where",
 )
