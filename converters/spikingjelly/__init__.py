@@ -1,0 +1,1 @@
+"""SpikingJelly's neurons, read directly; imports as ``neurodeploy.converters.spikingjelly``."""
