@@ -14,7 +14,6 @@ import pytest
 
 from engine_runs import assert_equal_traces, assert_same
 from neurodeploy.engine import build
-from neurodeploy.errors import NeurodeployError
 from neurodeploy.reference import all_outputs, simulate
 from neurodeploy.testing.random_graphs import RandomCase, random_graph, spiking_share
 from oracles import Ledger
@@ -25,15 +24,15 @@ CHUNK = 10
 
 
 def _check(case: RandomCase, seed: int) -> tuple[bool, bool]:
-    """Compare one case; say whether it was accepted, and whether every population spiked."""
+    """Compare one case; say whether it was accepted, and whether every population spiked.
+
+    What a graph may hold the engine has to compile: an error of it is a failure, no refusal.
+    """
     graph, keys = case.graph, all_outputs(case.graph)
     expected = simulate(graph, case.inputs, case.timesteps, record=keys, seed=seed)
     if not all(np.isfinite(v).all() for v in expected.values()):
         return False, False
-    try:
-        engine = build(graph)
-    except NeurodeployError:
-        return False, False
+    engine = build(graph)
     for threads in (1, 2):
         what = f"graph {seed}, {case.numbers}, {threads} threads"
         whole = engine.run(case.inputs, case.timesteps, record=keys, seed=seed, threads=threads)

@@ -115,10 +115,13 @@ def files_name_no_place_or_date(subject: Subject) -> str | None:
 
 def artifact_survives_and_refuses_damage(subject: Subject) -> str | None:
     """Opened again it gives the same; with a changed or missing file it is refused."""
-    for (folder, _), (case, _, _) in zip(_compiled(subject, 2), subject.accepted, strict=False):
+    for (folder, _), (case, lowered, _) in zip(
+        _compiled(subject, 2), subject.accepted, strict=False
+    ):
         artifact = open_artifact(folder)
-        keys = all_outputs(artifact.graph)
-        expected = simulate(artifact.graph, case.inputs, case.timesteps, record=keys)
+        assert artifact.graph == lowered.graph, "the artifact holds another graph"
+        keys = all_outputs(lowered.graph)
+        expected = simulate(lowered.graph, case.inputs, case.timesteps, record=keys)
         _, run = artifact.runner("reference")
         found = run(case.inputs, case.timesteps, record=keys)
         compare_traces(expected, found, "the artifact opened again")

@@ -24,7 +24,7 @@ def weights(
     if draw.integer_weights:
         can = draw.profile.can
         most = 8 if can is None or can.weight_bits is None else can.weight_bits
-        bits = most if can is not None or draw.chance(0.5) else draw.whole(2, 8)
+        bits = most if can is not None or draw.chance(0.5) else draw.whole(2, 16)
         top = 2 ** (bits - 1) - 1
         scale = float(2.0 ** -draw.whole(2, 6)) if draw.chance(0.5) else 0.01
         steps = np.rint(raw / max(1e-9, float(np.abs(raw).max(initial=0))) * top)

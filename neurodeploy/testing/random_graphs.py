@@ -160,7 +160,7 @@ def _input(draw: Drawing) -> None:
 
 def _shape(draw: Drawing) -> tuple[int, ...]:
     windows = [draw.profile.allows("maps", n) for n in ("Conv", "ConvTranspose", "Pool")]
-    rank = int(draw.rng.choice([1, 2, 3, 4], p=[0.25, 0.25, 0.4, 0.1])) if any(windows) else 1
+    rank = int(draw.rng.choice([1, 2, 3, 4], p=[0.2, 0.25, 0.35, 0.2])) if any(windows) else 1
     return tuple(max(2 if rank == 1 else 1, n - draw.whole(0, n // 3)) for n in SHAPES[rank])
 
 

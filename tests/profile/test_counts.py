@@ -12,6 +12,7 @@ import pytest
 
 from neurodeploy.errors import DataError
 from neurodeploy.ir import BOOL, Graph, GraphBuilder
+from neurodeploy.ir.builder import window
 from neurodeploy.ir.nodes import Map, Reduce
 from neurodeploy.ir.ops import Conv, ConvTranspose, Dense, MaxPool, Pool, Synapses
 from neurodeploy.profile import count, dense_ops, fanout, padded_ops
@@ -121,10 +122,11 @@ def random_layer(rng: np.random.Generator, kind: str) -> tuple[GraphBuilder, Sha
     if kind in ("dense", "synapses"):
         shape = (4, 3) if kind == "dense" else (12,)
     x = b.input("x", shape, type=BOOL)
-    if kind == "conv":
+    if kind != "transpose":
         dilation = tuple(
             d if d * (k - 1) < n else 1 for d, k, n in zip(dilation, kernel, spatial, strict=True)
         )
+    if kind == "conv":
         weight = pruned(rng, (3 * groups, 2, *kernel))
         y = b.conv("layer", x, weight, rng.normal(size=3 * groups), stride=stride, padding=pad,
                    dilation=dilation, groups=groups)  # fmt: skip
@@ -134,10 +136,11 @@ def random_layer(rng: np.random.Generator, kind: str) -> tuple[GraphBuilder, Sha
         y = b.conv_transpose("layer", x, weight, stride=stride, padding=pad, dilation=dilation,
                              groups=groups, extra=more)  # fmt: skip
     elif kind == "pool":
-        y = b.pool("layer", x, kernel, stride=stride, padding=pad)
+        at = window(kernel, stride, _inside(pad, kernel, dilation), dilation, rank=rank)
+        y = b.map("layer", Pool(at, "average", "kernel"), x)
     elif kind == "maxpool":
-        small = tuple((min(a, k - 1), min(c, k - 1)) for (a, c), k in zip(pad, kernel, strict=True))
-        y = b.max_pool("layer", x, kernel, stride=stride, padding=small)
+        y = b.max_pool("layer", x, kernel, stride=stride, dilation=dilation,
+                       padding=_inside(pad, kernel, dilation))  # fmt: skip
     elif kind == "dense":
         axis = int(rng.integers(0, 2))
         y = b.dense("layer", x, pruned(rng, (5, shape[axis])), rng.normal(size=5), axis=axis)
@@ -147,6 +150,21 @@ def random_layer(rng: np.random.Generator, kind: str) -> tuple[GraphBuilder, Sha
                        rng.integers(0, 7, n), rng.integers(0, 4, n))  # fmt: skip
     b.output("out", y)
     return b, shape
+
+
+def _inside(pad: tuple[tuple[int, int], ...], kernel: Shape, dilation: Shape) -> Any:
+    """Cut a padding so that every window holds a position that is not padding."""
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return tuple((min(a, r), min(c, r)) for (a, c), r in zip(pad, reach, strict=True))
+
+
+def _with_padding(op: Any, x: Shape, out: Shape, graph: Graph) -> int:
+    """Count what a kernel computes that visits padding, or outputs that are cut off."""
+    if isinstance(op, Conv):
+        return int(np.prod(out)) * graph.tensors[op.weight].data[0].size
+    if isinstance(op, ConvTranspose):
+        return int(np.prod(x)) * graph.tensors[op.weight].data[0].size
+    return int(np.prod(out)) * int(np.prod(op.window.kernel))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,8 +189,10 @@ def test_random_layers_equal_a_brute_force_count(kind: str, oracle: Ledger) -> N
         assert found.dtype == np.int64
         assert (found.ravel() == expected).all()
         assert dense_ops(node.op, shape, graph.tensors) == len(synapses)
-        if kind != "transpose":
-            assert padded_ops(node.op, shape, graph.tensors) >= len(synapses)
+        out = graph.signals[("layer", "out")].shape
+        windowed = kind not in ("dense", "synapses")
+        every = _with_padding(node.op, shape, out, graph) if windowed else len(synapses)
+        assert padded_ops(node.op, shape, graph.tensors) == every >= len(synapses)
 
         steps, samples = 4, 3
         x = rng.random((samples, steps, *shape)) < 0.4
@@ -194,22 +214,24 @@ def test_random_layers_equal_a_brute_force_count(kind: str, oracle: Ledger) -> N
     assert drawn >= 0.8 * CASES
 
 
-def recurrent(delay: int, initial: float = 0) -> Graph:
-    rng = np.random.default_rng(3)
+def recurrent(delay: int, initial: float = 0, *, size: int = 5, seed: int = 3) -> Graph:
+    rng = np.random.default_rng(seed)
     b = GraphBuilder("1ms")
     x = b.input("x", (6,))
-    ff = b.dense("ff", x, pruned(rng, (5, 6)))
-    back = b.ref("pop", shape=(5,), delay=delay, initial=bool(initial))
-    rec = b.dense("rec", back, pruned(rng, (5, 5)), rng.choice([0.0, 0.3], 5))
+    ff = b.dense("ff", x, pruned(rng, (size, 6)))
+    back = b.ref("pop", shape=(size,), delay=delay, initial=bool(initial))
+    rec = b.dense("rec", back, pruned(rng, (size, size)), rng.choice([0.0, 0.3], size))
     total = b.cell("sum", "add", ff, rec)
     spikes = b.cell("pop", "lif", total, params={"beta": 0.5, "threshold": 0.4})
     return b.output("out", spikes).build()
 
 
-@pytest.mark.parametrize(("delay", "initial"), [(1, 0), (3, 0), (2, 1), (9, 1)])
-def test_a_recurrence_equals_a_brute_force_count(delay: int, initial: float) -> None:
-    graph = recurrent(delay, initial)
-    rng = np.random.default_rng(8)
+@pytest.mark.parametrize("seed", range(CASES))
+def test_a_recurrence_equals_a_brute_force_count(seed: int, oracle: Ledger) -> None:
+    rng = np.random.default_rng([8, seed])
+    delay, initial = (1, 3, 2, 9)[seed % 4], (0, 0, 1, 1)[seed % 4]  # one is longer than the run
+    size = int(rng.integers(3, 9))
+    graph = recurrent(delay, initial, size=size, seed=seed)
     x = rng.choice([0.0, 1.0, -1.0, 0.5], (4, 7, 6), p=[0.5, 0.3, 0.15, 0.05]).astype(np.float32)
     trace = simulate(graph, {"x": x}, 7, record=all_outputs(graph))
     counts = run(graph, {"x": x}, 7, batch=3)
@@ -223,7 +245,7 @@ def test_a_recurrence_equals_a_brute_force_count(delay: int, initial: float) -> 
             ops = sum(1 for s, w, _ in fan["ff"] if arrived[s] != 0 and w != 0)
             unit = all(v in (0.0, 1.0, -1.0) for v in arrived.tolist())
             expected["acs" if unit else "macs"] += ops
-            back = spikes[n, t - delay] if t >= delay else np.full(5, bool(initial))
+            back = spikes[n, t - delay] if t >= delay else np.full(size, bool(initial))
             expected["rec"] += sum(1 for s, w, _ in fan["rec"] if back[s] and w != 0)
         ff, rec = counts.layer("ff").row, counts.layer("rec").row
         assert (ff.acs[n], ff.macs[n]) == (expected["acs"], expected["macs"])
@@ -235,8 +257,9 @@ def test_a_recurrence_equals_a_brute_force_count(delay: int, initial: float) -> 
     assert counts.layer("ff").row.total("macs") > 0
     bias = np.count_nonzero(graph.tensors["rec.bias"].data)
     assert counts.layer("rec").row.bias_ops.tolist() == [7 * bias] * 4
-    assert counts.layer("sum").row.residual_ops.tolist() == [7 * 5] * 4
-    assert counts.layer("pop").row.neuron_updates.tolist() == [7 * 5] * 4
+    assert counts.layer("sum").row.residual_ops.tolist() == [7 * size] * 4
+    assert counts.layer("pop").row.neuron_updates.tolist() == [7 * size] * 4
+    oracle("brute force").record(spiking=True)
 
 
 def test_batches_samples_and_steps_add_up() -> None:

@@ -59,6 +59,35 @@ class MutatesInput(Bug):
         return super().lower(graph, capabilities, options)
 
 
+class MutatesOptions(Bug):
+    """What it sets is set from the first graph on."""
+
+    def lower(self, graph: Graph, capabilities: Capabilities, options: Options) -> Lowered:
+        if isinstance(options, dict):
+            options["core-size"] = 32
+        return super().lower(graph, capabilities, options)
+
+
+class MutatesWhatItRefuses(Bug):
+    def lower(self, graph: Graph, capabilities: Capabilities, options: Options) -> Lowered:
+        if len(graph.nodes) > 6:
+            MutatesInput().lower(graph, capabilities, options)
+            raise CapabilityError(Finding("too many nodes", graph.nodes[0].name, hint="fewer"))
+        return super().lower(graph, capabilities, options)
+
+
+class MutatesWhatItPlaces(Bug):
+    def place(self, lowered: Lowered, capabilities: Capabilities, options: Options) -> Placement:
+        for node in lowered.graph.cells:
+            for ref in node.params:
+                if ref.name == "threshold":
+                    data = lowered.graph.tensors[ref.tensor].data
+                    data.setflags(write=True)
+                    data += 1
+                    data.setflags(write=False)
+        return super().place(lowered, capabilities, options)
+
+
 class LeavesArraysWritable(Bug):
     def changed(self, lowered: Lowered) -> Lowered:
         for t in lowered.graph.tensors.values():
@@ -282,6 +311,9 @@ class NamesNoSource(Bug):
 # what is broken: the promises that must be found broken, and no others
 EXPECTED: dict[type[Bug], set[str]] = {
     MutatesInput: {"never_mutates"},
+    MutatesOptions: {"never_mutates"},
+    MutatesWhatItRefuses: {"never_mutates", "accepts_what_it_claims"},
+    MutatesWhatItPlaces: {"never_mutates", "says_what_it_changed"},
     LeavesArraysWritable: {"never_mutates"},
     DropsSources: {"sources_lead_back"},
     InventsSources: {"sources_lead_back"},

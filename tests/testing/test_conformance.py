@@ -13,8 +13,9 @@ from types import ModuleType
 import pytest
 
 from dummy_chip import PLUGIN, Site
-from neurodeploy.ir import Tensor
-from neurodeploy.ir.graph import Graph
+from neurodeploy.ir import Graph, Tensor, tensor
+from neurodeploy.ir.file import save_graph
+from neurodeploy.targets.check import limit_usage
 from neurodeploy.testing import conformance
 from neurodeploy.testing.conformance import CHECKS, Subject, run_suite
 from neurodeploy.testing.random_graphs import RandomCase
@@ -24,6 +25,9 @@ from tiers import sample_count
 CASES = 24
 BUGS = (
     "MutatesInput",
+    "MutatesOptions",
+    "MutatesWhatItRefuses",
+    "MutatesWhatItPlaces",
     "LeavesArraysWritable",
     "DropsSources",
     "InventsSources",
@@ -176,6 +180,7 @@ def test_a_broken_promise_is_named(
 
 def test_every_planted_bug_is_tested(broken: ModuleType) -> None:
     assert {bug.__name__ for bug in broken.EXPECTED} == set(BUGS)
+    assert set().union(*broken.EXPECTED.values(), CORE_BUGS) == set(CHECKS)
 
 
 CORE_BUGS = {
@@ -201,6 +206,32 @@ def test_what_compiling_promises_is_tested_too(
     monkeypatch.setattr(*CORE_BUGS[promise])
     with pytest.raises(AssertionError):
         CHECKS[promise](subject)
+
+
+def test_an_artifact_of_another_graph_is_found(
+    broken: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(graph: Graph, path: Path) -> None:
+        tensors = {n: tensor(t.data * 0, t.type) for n, t in graph.tensors.items()}
+        save_graph(replace(graph, tensors=tensors), path)
+
+    monkeypatch.setattr(Subject, "draw", _twin)
+    monkeypatch.setattr("neurodeploy.compiling.save_graph", save)
+    with pytest.raises(AssertionError, match="another graph"):
+        CHECKS["artifact_survives_and_refuses_damage"](Subject("sixbit", tmp_path, {}, 4))
+
+
+def test_limits_of_the_whole_graph_are_tried(
+    broken: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neurodeploy_dummy_chip.chip import SIXBIT, SixBit
+
+    limits = tuple(replace(limit, per="graph") for limit in SIXBIT.limits)
+    monkeypatch.setattr(SixBit, "profiles", (replace(SIXBIT, limits=limits),))
+    subject = Subject("sixbit", tmp_path, {}, 4)
+    many = next(s for s in range(64) if len(limit_usage(DRAW(subject, s).graph, "fan_in")) > 1)
+    monkeypatch.setattr(Subject, "draw", lambda subject, seed: DRAW(subject, seed + many))
+    CHECKS["refuses_by_finding"](subject)
 
 
 def test_only_the_first_finding_is_not_enough(
