@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from neurodeploy.artifact import Artifact, open_artifact
-from neurodeploy.comparison import Side
 from neurodeploy.comparison import compare as compare_sides
 from neurodeploy.compiling import compile_graph
 from neurodeploy.data import Data, as_samples, timesteps_of
@@ -23,6 +20,7 @@ from neurodeploy.ir.file import save_graph
 from neurodeploy.ir.graph import Graph
 from neurodeploy.recording import Recording
 from neurodeploy.runners import make_runner
+from neurodeploy.sides import drawn_once, resolve_pair
 from neurodeploy.targets.base import OptionValue
 
 REPORT_SAMPLES = 256
@@ -30,7 +28,6 @@ REPORT_SAMPLES = 256
 if TYPE_CHECKING:
     from neurodeploy.converters.ann_to_snn import ConversionReport
     from neurodeploy.profile import Bill
-    from neurodeploy.training.graph_module import GraphModule
 
 __all__ = [
     "compare",
@@ -40,7 +37,6 @@ __all__ = [
     "load",
     "open",
     "profile",
-    "resolve",
     "run",
     "save",
 ]
@@ -304,7 +300,7 @@ def compare(
     """
     check_seed(seed)
     x = drawn_once(x)
-    left, right = resolve(a, x), resolve(b, x)
+    left, right = resolve_pair(a, b, x, layout)
     return compare_sides(
         left,
         right,
@@ -316,32 +312,3 @@ def compare(
         seed=seed,
         progress=progress,
     )
-
-
-def drawn_once(x: Data) -> Data:
-    """Draw a generator or a loader, so that every later reader sees the same samples."""
-    kept = (str, os.PathLike, Mapping, list, tuple, np.ndarray)
-    arrays = hasattr(x, "__array__") or hasattr(x, "detach")
-    return list(x) if isinstance(x, Iterable) and not isinstance(x, kept) and not arrays else x
-
-
-def resolve(what: object, example: Data = None) -> Graph | Artifact | Side:
-    """Give what a value or a path stands for; a torch module stands for itself, run eagerly.
-
-    Raises:
-        UsageError: the path leads nowhere.
-    """
-    if isinstance(what, Graph | Artifact):
-        return what
-    if isinstance(what, str | os.PathLike) and os.path.isdir(what):
-        return open_artifact(what)
-    if hasattr(what, "named_modules") and isinstance(getattr(what, "graph", None), Graph):
-        from neurodeploy.training.side import module_side
-
-        return module_side(cast("GraphModule", what))
-    graph = load(what, example=example)
-    if hasattr(what, "named_modules"):
-        from neurodeploy.converters.torch.eager import eager_side
-
-        return eager_side(what, graph)
-    return graph

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from neurodeploy.converters import find_converter
 from neurodeploy.converters.callable_model import build_model, is_callable_spec
 from neurodeploy.data import to_numpy
-from neurodeploy.errors import DataError, UsageError
+from neurodeploy.errors import DataError, Finding, UsageError
 from neurodeploy.ir.duration import parse_duration
 from neurodeploy.ir.file import load_graph
 from neurodeploy.ir.graph import Graph
 from neurodeploy.npz import load_npz
 
-__all__ = ["read_model"]
+__all__ = ["first_samples", "read_model"]
 
 EXAMPLE_SAMPLES = 8
 
@@ -56,6 +56,8 @@ def read_model(
         if text.lower().endswith(".nd"):
             _refuse(given | ({"weights": weights} if weights else {}), "an .nd file")
             return _timed(load_graph(Path(text)), seconds)
+        if os.path.exists(text) and not os.path.isfile(text):  # a pipe would be waited for
+            raise UsageError(Finding("this is no regular file", node=text))
         if is_callable_spec(text) and not os.path.exists(text):
             model = build_model(text, weights=weights)
             weights = None
@@ -66,7 +68,7 @@ def read_model(
 
         model = load_weights(cast(Any, model), weights)
     front_end = find_converter(model)
-    samples = _first_samples(example, layout)
+    samples = first_samples(example, layout, timed=given.get("time_axis") is not None)
     if samples is not None and front_end.classes:
         given["example"] = samples
     return front_end.read(model, dt=seconds, **given)
@@ -81,37 +83,43 @@ def _refuse(given: Mapping[str, Any], what: str) -> None:
         raise UsageError(f"{', '.join(sorted(given))} given with {what}, which needs none of it")
 
 
-def _first(value: object, layout: str) -> npt.NDArray[Any]:
-    """Give the first samples of an array; numpy's float64 becomes float32, as in every run.
+def _first(value: object, layout: str, timed: bool) -> npt.NDArray[Any]:
+    r"""Give the first samples of an array; numpy's float64 becomes float32, as in every run.
 
-    A front end reads one step, so time-first data gives its first step.
+    A model that takes a sequence is shown (N, T, \*input). Every other one makes one step, so
+    time-first data gives its first step.
     """
     array = to_numpy(value)
+    first = 2 if layout == "TN" else 1  # axes that stand before the shape of an input
+    if array.ndim < first or 0 in array.shape[:first]:
+        raise DataError(
+            Finding(f"an example of shape {list(array.shape)} holds no sample", node="example")
+        )
     if layout == "TN":
-        array = array[0]
+        array = array.swapaxes(0, 1) if timed and array.ndim > 1 else array[0]
     array = array[:EXAMPLE_SAMPLES]
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _first_samples(example: object, layout: str) -> object:
+def first_samples(example: object, layout: str, *, timed: bool) -> object:
     """Give the first samples of an example in any form: an array, or one for each input."""
     if example is None:
         return None
     if isinstance(example, str | os.PathLike):
         example = load_npz(example)
     if isinstance(example, Mapping):
-        arrays = [_first(v, layout) for k, v in example.items() if k != "y"]
+        arrays = [_first(v, layout, timed) for k, v in example.items() if k != "y"]
         if not arrays:
             raise DataError("the example holds no samples")
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
     if isinstance(example, np.ndarray) or hasattr(example, "detach"):
-        return _first(example, layout)
+        return _first(example, layout, timed)
     if isinstance(example, tuple):
-        return tuple(_first(v, layout) for v in example)
+        return tuple(_first(v, layout, timed) for v in example)
     if hasattr(example, "__iter__"):
         batch = next(iter(example), None)
         if batch is None:
             raise DataError("the example gave no batch")
         x = batch[0] if isinstance(batch, list | tuple) and len(batch) == 2 else batch
-        return _first(x, layout)
+        return _first(x, layout, timed)
     raise DataError(f"a {type(example).__name__} holds no samples")

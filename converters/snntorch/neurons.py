@@ -50,13 +50,14 @@ def recurrent_synaptic(module: Any) -> CellSpec:
     """RSynaptic: ``syn = (alpha * syn + x) + recurrent(spk)``, then ``mem = beta * mem + syn``.
 
     With ``reset_delay=False`` it computes the correction on a variable that it then drops, so
-    that the reset is delayed; it fails where it keeps its state itself.
+    that the reset is delayed whatever its user asked for; it fails where it keeps its state
+    itself, and at the first step of states from ``init_rsynaptic``. So that is refused.
     """
     found = Attributes(module)
-    if not module.reset_delay and module.init_hidden:
+    if not module.reset_delay:
         found.refuse(
-            "reset_delay=False and init_hidden=True: its forward fails",
-            "set reset_delay=True, which is what it does with explicit states",
+            "reset_delay=False: its forward fails, or delays the reset all the same",
+            "set reset_delay=True, which is what it computes where it does not fail",
         )
     return _cuba(found, "recurrent_cuba_lif", delayed=True)
 

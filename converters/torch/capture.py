@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from neurodeploy.converters.torch.example import Example
+from neurodeploy.converters.torch.select import path_name
 from neurodeploy.errors import ConversionError, Finding, UsageError
 
 __all__ = ["Capture", "capture", "export", "plain_module", "untouched"]
@@ -141,8 +142,7 @@ def _named(result: object, example: Example) -> tuple[tuple[str, ...], tuple[tor
             raise ConversionError(
                 f"the module returns a {type(value).__name__}", hint="return tensors"
             )
-        parts = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path]
-        names.append(".".join(f"out{p}" if p.isdigit() else p for p in parts) or "out")
+        names.append(path_name(path))
         tensors.append(value.detach().clone())
     for name, value in zip(names, tensors, strict=True):
         if value.ndim < 1 or value.shape[0] != example.samples:

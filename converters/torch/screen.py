@@ -13,20 +13,9 @@ from neurodeploy.semantics.types import Float
 
 __all__ = ["screen"]
 
-# Packages whose modules carry a state from step to step, which torch.export drops without a word
-# (`buffers_to_mutate` stays empty).
-SPIKING_PACKAGES = ("lava", "norse", "rockpool", "sinabs", "slayer", "snntorch", "spikingjelly")
-# of these packages, what has no state: wrappers of torch's own layers
-_STATELESS = ("StepModule", "MultiStepModule", "SingleModule")
-_STATELESS_MODULES = (
-    "spikingjelly.activation_based.layer",
-    "spikingjelly.activation_based.surrogate",
-    "sinabs.layers.merge",
-)
-
 
 def screen(module: nn.Module, kind: Float) -> None:
-    """Refuse spiking layers, unsuitable types, odd padding, and parameters that are not finite.
+    """Refuse unsuitable types, odd padding, and parameters that are not finite.
 
     Raises:
         ConversionError: all layers and types that are not handled.
@@ -36,31 +25,9 @@ def screen(module: nn.Module, kind: Float) -> None:
     raise_findings(GraphError, _values(module))
 
 
-def _package(module: nn.Module) -> str:
-    """Give the spiking package that a module, or a class that it derives from, belongs to."""
-    for cls in type(module).__mro__:
-        package = cls.__module__.partition(".")[0]
-        stateless = cls.__name__ in _STATELESS or cls.__module__.startswith(_STATELESS_MODULES)
-        if package in SPIKING_PACKAGES and not stateless:
-            return package
-    return ""
-
-
 def _layers(module: nn.Module) -> Iterator[Finding]:
-    spiking = ""
     for path, layer in module.named_modules():
         kind = type(layer).__name__
-        package = _package(layer)
-        if spiking and path.startswith(f"{spiking}."):
-            continue
-        if package:
-            spiking = path
-            yield Finding(
-                f"a {kind} of {package} keeps a state from step to step; spiking layers are not "
-                "yet handled by this front end",
-                node=path or kind,
-                hint="its state would be lost silently by torch.export",
-            )
         padding = getattr(layer, "padding_mode", "zeros")
         if isinstance(padding, str) and padding != "zeros":
             yield Finding(

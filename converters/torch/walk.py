@@ -1,25 +1,29 @@
-"""Walks an exported program and translates each ATen operator by its handler."""
+"""Walks one step of a captured program and translates each ATen operator by its handler."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import fx
-from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
 
 from neurodeploy.converters.emit import Array, Emitter, Layer, Padded, signal
 from neurodeploy.converters.emit_bias import join_biases
+from neurodeploy.converters.emit_spikes import Returns, as_number, delayed
 from neurodeploy.converters.torch.handlers import HANDLERS
 from neurodeploy.converters.torch.layers import layer_of
-from neurodeploy.converters.torch.table import HINTS
+from neurodeploy.converters.torch.leaf import Leaf
+from neurodeploy.converters.torch.opaque import LEAF
+from neurodeploy.converters.torch.program import Previous, Program, previous
+from neurodeploy.converters.torch.schema import by_name, operator_name
+from neurodeploy.converters.torch.table import HINTS, TAKES_SPIKES
 from neurodeploy.errors import ConversionError, Finding, GraphError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Decode
 from neurodeploy.ir.types import Signal
 from neurodeploy.semantics.types import Float
 
@@ -37,19 +41,27 @@ class Walk:
         dt: Duration of a step.
         float_type: Type of weights and values.
         owner: Class of the module, for names at its top.
+        leaves: Its stateful layers, by path.
+        initial: By layer and state, the initial value that the module hands in.
     """
 
     def __init__(
         self,
-        program: ExportedProgram,
+        program: Program,
         *,
         dt: str | Fraction | None,
         float_type: Float,
         owner: str,
+        leaves: Mapping[str, Leaf] | None = None,
+        initial: Mapping[str, Mapping[str, Array]] | None = None,
     ) -> None:
         self.program = program
         self.emit = Emitter(dt, float_type=float_type)
         self.owner = owner
+        self.leaves = leaves or {}
+        self.initial = initial or {}
+        self.states: dict[str, Mapping[str, Ref]] = {}
+        self.returns = Returns()
         self.values: dict[fx.Node, object] = {}
         self.findings: list[Finding] = []
         self.batch = 0
@@ -109,27 +121,20 @@ class Walk:
             raise ConversionError(self.findings)
 
     def _placeholders(self) -> None:
-        specs = {s.arg.name: s for s in self.program.graph_signature.input_specs}
         for node in self.program.graph.nodes:
             if node.op != "placeholder":
                 continue
-            spec = specs[node.name]
-            if spec.kind == InputKind.USER_INPUT:
+            constant = self.program.constants.get(str(node.target))
+            if constant is None:
                 shape = tuple(int(n) for n in node.meta["val"].shape)
                 self.batch = shape[0]
                 name = self.emit.take(str(node.target))
                 self.input_names.append(name)
                 self.values[node] = self.emit.builder.input(name, shape[1:])
                 continue
-            value = self._constant(str(spec.target))
-            self.values[node] = value
-            if isinstance(value, torch.Tensor):
-                self._aliases.setdefault(_identity(value), []).append(str(spec.target))
-
-    def _constant(self, name: str) -> object:
-        if name in self.program.state_dict:
-            return self.program.state_dict[name]
-        return self.program.constants[name]
+            self.values[node] = constant.value
+            if isinstance(constant.value, torch.Tensor):
+                self._aliases.setdefault(_identity(constant.value), []).append(constant.name)
 
     def _translate(self, node: fx.Node) -> object:
         arguments = self._resolve(node.args), self._resolve(node.kwargs)
@@ -137,7 +142,11 @@ class Walk:
             sequence, index = arguments[0]
             picked = sequence[index]
             return picked() if callable(picked) else picked
-        name = _operator(node)
+        if node.target is LEAF:
+            return self._leaf(*arguments[0][:2])
+        if node.target is previous:
+            return self._previous(arguments[0][0])
+        name = operator_name(node)
         if name in _CHECKS:
             return None
         layer = layer_of(node, name)
@@ -149,11 +158,29 @@ class Walk:
                     layer, f"the operator {name} is not handled", HINTS.get(name, _WAY_OUT)
                 )
             try:
-                return HANDLERS[name](self, _by_name(node, *arguments))
+                given = by_name(node.target, *arguments)
+                if name not in TAKES_SPIKES or _mixed(given.get("tensors")):
+                    given = {k: as_number(self.emit, v) for k, v in given.items()}
+                return HANDLERS[name](self, given)
             except (ConversionError, GraphError) as error:
                 for found in error.findings:
                     self._refuse(layer, f"{name}: {found.message}", found.hint)
                 return self._stand_in(node)
+
+    def _leaf(self, site: str, inputs: Sequence[Ref]) -> object:
+        """Write a stateful layer; give its outputs in the operator's order."""
+        leaf = self.leaves[site]
+        with self.emit.at(Layer(site or self.owner, (site or self.owner,))):
+            self.states[site] = leaf.emit(self, inputs, self.initial.get(site, {}))
+        return tuple(self.states[site][name] for name in leaf.outputs)
+
+    def _previous(self, read: Previous) -> Ref:
+        """Read what a layer, perhaps one that comes later, gave some steps before."""
+        leaf = self.leaves[read.site]
+        name = leaf.outputs[read.output]
+        shape = tuple(int(n) for n in self.node.meta["val"].shape[1:])
+        promised = self.returns.promise(read.site, name, shape, leaf.kind(name))
+        return delayed(self.emit, promised, read.delay, read.initial)
 
     def _fold(
         self, node: fx.Node, name: str, layer: Layer, args: Any, kwargs: Mapping[str, Any]
@@ -191,8 +218,8 @@ class Walk:
 
     # -- the end ------------------------------------------------------------------------------
 
-    def output(self, position: int, name: str) -> None:
-        """Add an output node for a result of the module.
+    def output(self, position: int, name: str, decode: Decode | None = None) -> None:
+        """Add an output node for a result of the module, read over time as ``decode`` says.
 
         Raises:
             ConversionError: the result does not depend on the input.
@@ -201,10 +228,11 @@ class Walk:
         value = signal(self.values[results[position]], f"the output {name!r}")
         made = self.emit.take(name)
         self.output_keys.append((made, "out"))
-        self.emit.builder.output(made, value, source=(name,))
+        self.emit.builder.output(made, value, decode=decode, source=(name,))
 
     def build(self, metadata: Mapping[str, str]) -> Graph:
         """Give the graph of everything that the outputs depend on."""
+        self.returns.keep(self.emit, self.states)
         join_biases(self.emit)
         self.emit.prune()
         self.emit.builder.metadata.update(metadata)
@@ -214,22 +242,11 @@ class Walk:
 _WAY_OUT = "replace the layer by one that is handled"
 
 
-def _operator(node: fx.Node) -> str:
-    target = node.target
-    if isinstance(target, torch._ops.OpOverload):
-        return str(target._schema.name).removeprefix("aten::")
-    return str(getattr(target, "__name__", target))
-
-
-def _by_name(node: fx.Node, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments of an operator by the names of its schema, defaults filled in."""
-    target = node.target
-    if not isinstance(target, torch._ops.OpOverload):
-        return dict(kwargs)
-    schema = target._schema.arguments
-    found = {a.name: a.default_value for a in schema}
-    found.update({a.name: v for a, v in zip(schema, args, strict=False)})
-    return {**found, **kwargs}
+def _mixed(values: object) -> bool:
+    """Say whether some of several signals are spikes and some are numbers."""
+    if not isinstance(values, list | tuple):
+        return False
+    return len({v.signal.type for v in values if isinstance(v, Ref)}) > 1
 
 
 def _has_signal(value: object) -> bool:

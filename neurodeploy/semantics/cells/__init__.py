@@ -9,6 +9,7 @@ from neurodeploy.semantics.cells import (
     elementary,
     integrators,
     neurons,
+    recurrent,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "elementary",
     "integrators",
     "neurons",
+    "recurrent",
 ]
 
 BUILTIN = (
@@ -34,6 +36,8 @@ BUILTIN = (
     "li",
     "lif",
     "multiply",
+    "recurrent_cuba_lif",
+    "recurrent_lif",
     "relu",
     "scale",
     "spike_scale",
@@ -47,6 +51,7 @@ ANALOG = (
     "abs",
     "clip",
     "compare",
+    "constant",
     "divide",
     "elu",
     "erf",

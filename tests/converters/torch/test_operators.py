@@ -57,12 +57,13 @@ def test_core_aten_operators_give_the_same(name: str, oracle: Ledger) -> None:
     found = oracle("torch")
     from neurodeploy.converters.torch.capture import export, untouched
     from neurodeploy.converters.torch.example import Example
+    from neurodeploy.converters.torch.program import exported
     from neurodeploy.converters.torch.walk import Walk
 
     module, x = build(name), samples(name, 4, seed=2)
     with untouched(module), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = export(module, Example({"x": samples(name, 3)})).run_decompositions()
+        program = exported(export(module, Example({"x": samples(name, 3)})).run_decompositions())
     walk = Walk(program, dt=None, float_type=F32, owner="Net")
     walk.run()
     walk.output(0, "out")

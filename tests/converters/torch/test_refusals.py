@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -66,26 +67,28 @@ def test_findings_behind_an_unknown_operator_are_told_too() -> None:
     ]
 
 
-def test_spiking_layers_are_named(oracle: Ledger) -> None:
+def test_spiking_layers_that_cannot_be_read_are_named(oracle: Ledger) -> None:
     snntorch = oracle("snntorch").module
-    module = nn.Sequential(
-        nn.Flatten(), nn.Linear(72, 4), snntorch.Leaky(0.9, init_hidden=True),
-        nn.Linear(4, 2), snntorch.Synaptic(alpha=0.9, beta=0.8, init_hidden=True),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # snnTorch warns of inhibition
+        first, second = (
+            snntorch.Leaky(0.9, init_hidden=True, inhibition=True),
+            snntorch.Synaptic(alpha=0.9, beta=0.8, init_hidden=True, state_quant=abs),
+        )
+    module = nn.Sequential(nn.Flatten(), nn.Linear(72, 4), first, nn.Linear(4, 2), second)
     error = refused(module)
     assert [f.node for f in error.findings] == ["2", "4"]
-    assert "a Leaky of snntorch" in error.findings[0].message
-    assert "not yet handled" in error.findings[0].message
+    assert "inhibition" in error.findings[0].message
+    assert "state_quant" in error.findings[1].message
     oracle("snntorch").record()
 
 
-def test_spiking_layers_of_spikingjelly(oracle: Ledger) -> None:
-    oracle("spikingjelly")
-    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
-    layer = pytest.importorskip("spikingjelly.activation_based.layer")
-    module = nn.Sequential(layer.Conv2d(2, 3, 3), neuron.LIFNode())
-    assert [f.node for f in refused(module).findings] == ["1"]
-    oracle("spikingjelly").record()
+def test_a_package_without_a_reader_is_named() -> None:
+    """Norse and others keep a state that torch.export would drop."""
+    cell = type("LIFCell", (nn.Identity,), {"__module__": "norse.torch.module.lif"})
+    error = refused(nn.Sequential(nn.Linear(8, 4), cell()))
+    assert [f.node for f in error.findings] == ["1"]
+    assert "a LIFCell of norse" in error.findings[0].message
 
 
 class Leaky(nn.Module):

@@ -1,0 +1,1 @@
+"""snnTorch's neurons, read directly; imports as ``neurodeploy.converters.snntorch``."""

@@ -1,0 +1,158 @@
+"""SpikingJelly's stateful layers as leaves of a capture.
+
+In step mode ``s`` a layer takes one step per call, in mode ``m`` a sequence with time on axis 0.
+Stateless wrappers (``layer.Conv2d`` and so on) are looked into, and so are recurrent containers,
+whose way back is made visible (`neurodeploy.converters.spikingjelly.containers`).
+Source: SpikingJelly 2.0.0, ``activation_based``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from neurodeploy.converters.spikingjelly.containers import container_forward
+from neurodeploy.converters.spikingjelly.table import SPECS, class_name, refusal
+from neurodeploy.converters.torch.cell_leaf import CellLeaf
+from neurodeploy.converters.torch.leaf import Arrived, Leaf
+from neurodeploy.errors import ConversionError
+from neurodeploy.ir.builder import Ref
+from neurodeploy.ir.types import F32, NumType
+
+if TYPE_CHECKING:
+    from neurodeploy.converters.torch.walk import Walk
+
+__all__ = ["make_leaf", "rewritten", "transparent"]
+
+_LAYERS = "spikingjelly.activation_based.layer"
+# they remember a mask while they train, and do nothing in evaluation
+_IDLE = ("Dropout", "Dropout2d")
+_DECODES: Mapping[str | None, Callable[[torch.Tensor], object]] = {
+    None: list,
+    "max-mem": lambda v: v.max(0).values,
+    "mean-mem": lambda v: v.mean(0),
+    "last_mem": lambda v: v[-1],
+}
+
+
+def transparent(layer: nn.Module) -> bool:
+    """Say whether the layer keeps no state that capture would lose, so that it looks inside."""
+    kinds = {c.__name__ for c in type(layer).__mro__}
+    stateful = "MemoryModule" in kinds or "NonSpikingBaseNode" in kinds
+    return not stateful or type(layer).__name__ in _IDLE or rewritten(layer) is not None
+
+
+def rewritten(layer: nn.Module) -> Callable[..., object] | None:
+    """Give a ``forward`` for a container that shows its way back to the capture, or None."""
+    return container_forward(layer)
+
+
+def make_leaf(path: str, layer: nn.Module) -> Leaf:
+    """Give the leaf of a stateful layer.
+
+    Raises:
+        ConversionError: the class or one of its arguments is not handled.
+    """
+    name = class_name(layer)
+    if name == f"{_LAYERS}.misc.Delay":
+        return DelayLeaf(path, layer)
+    if name not in SPECS:
+        raise refusal(layer)
+    spec = SPECS[name](layer)
+    if any(c.__name__ == "NonSpikingBaseNode" for c in type(layer).__mro__):
+        return NonSpikingLeaf(path, layer, spec)
+    return NodeLeaf(path, layer, spec)
+
+
+class _OneInput(Leaf):
+    """What all layers here share: one input, and a state of their own."""
+
+    @property
+    def over_time(self) -> bool:
+        """Step mode ``m``."""
+        return bool(self.module.step_mode == "m")
+
+    def arrived(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arrived:
+        """Take one tensor."""
+        if len(args) != 1 or kwargs or not isinstance(args[0], torch.Tensor):
+            raise ConversionError(f"is called with {len(args)} arguments, not with one tensor")
+        return Arrived((args[0],))
+
+    def result(self, outputs: Mapping[str, torch.Tensor]) -> object:
+        """Give the output alone."""
+        return outputs["out"]
+
+    def reset(self) -> None:
+        """Return every memory to its initial value."""
+        self.module.reset()
+
+
+class NodeLeaf(_OneInput, CellLeaf):
+    """A neuron."""
+
+    def reset(self) -> None:
+        """Return every memory to its initial value; keep the membrane of every step."""
+        super().reset()
+        if self.over_time and hasattr(self.module, "store_v_seq"):
+            self.module.store_v_seq = True
+
+    def observed(self, result: object) -> dict[str, torch.Tensor]:
+        """Read states from the layer; over a sequence only the membrane is kept at every step."""
+        spikes: Any = result
+        if not self.over_time:
+            found = {name: getattr(self.module, name) for name in self.states}
+            return {"out": spikes, **{k: v for k, v in found.items() if torch.is_tensor(v)}}
+        kept = getattr(self.module, "v_seq", None)
+        return {"out": spikes} if kept is None else {"out": spikes, "v": kept}
+
+
+class NonSpikingLeaf(_OneInput, CellLeaf):
+    """An integrator, which starts anew with every sequence and may decode it itself."""
+
+    @property
+    def over_time(self) -> bool:
+        """It takes sequences alone."""
+        return True
+
+    def result(self, outputs: Mapping[str, torch.Tensor]) -> object:
+        """Give the membrane of every step, or what the layer decodes of it."""
+        if self.module.decode not in _DECODES:
+            raise ConversionError(
+                f"decodes its membrane by {self.module.decode!r}", hint="max-mem or mean-mem"
+            )
+        return _DECODES[self.module.decode](outputs["out"])
+
+    def reset(self) -> None:
+        """It resets itself."""
+
+    def observed(self, result: object) -> dict[str, torch.Tensor]:
+        """Give the membranes where the layer returns them."""
+        return {"out": torch.stack(list(result))} if isinstance(result, list) else {}
+
+
+class DelayLeaf(_OneInput):
+    """``layer.Delay``: its input some whole steps later, zeros before."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Its queue becomes the delay of an edge."""
+        return ()
+
+    def observed(self, result: object) -> dict[str, torch.Tensor]:
+        """Nothing: a delayed signal is no node."""
+        return {}
+
+    def kind(self, output: str) -> NumType:
+        """A delayed value is never read back before it is written."""
+        return F32
+
+    def emit(
+        self, walk: Walk, inputs: Sequence[Ref], initial: Mapping[str, npt.NDArray[Any]]
+    ) -> Mapping[str, Ref]:
+        """Read the input some steps later."""
+        before = inputs[0]
+        return {"out": before.after(before.delay + int(self.module.delay_steps), before.initial)}

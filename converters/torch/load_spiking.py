@@ -1,0 +1,162 @@
+"""Reads a spiking PyTorch module: capture a few steps, find the one that repeats, translate it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from neurodeploy.comparison import Side
+from neurodeploy.converters.torch.capture import export, untouched
+from neurodeploy.converters.torch.example import Example
+from neurodeploy.converters.torch.forms import Form, Repeated
+from neurodeploy.converters.torch.leaf import Leaf, find_rewrites
+from neurodeploy.converters.torch.opaque import opaque
+from neurodeploy.converters.torch.program import exported, unwrapped
+from neurodeploy.converters.torch.roll import Rolled, roll
+from neurodeploy.converters.torch.select import choose, result_names
+from neurodeploy.converters.torch.spiking_side import Reading, spiking_side
+from neurodeploy.converters.torch.unroll import Unroll
+from neurodeploy.converters.torch.verify_spiking import verify_spiking
+from neurodeploy.converters.torch.walk import Walk
+from neurodeploy.errors import ConversionError
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Decode
+from neurodeploy.semantics.types import Float
+
+__all__ = ["SpikingModel", "read_spiking"]
+
+
+@dataclass(frozen=True)
+class SpikingModel:
+    """A spiking module and its graph, shown to compute the same.
+
+    Attributes:
+        module: The module.
+        graph: The graph.
+        leaves: The module's stateful layers.
+        reading: How the two belong together.
+    """
+
+    module: nn.Module
+    graph: Graph
+    leaves: Mapping[str, Leaf]
+    reading: Reading
+
+    def side(self) -> Side:
+        """Give the module as one side of a comparison."""
+        return spiking_side(self.module, self.graph, self.leaves, self.reading)
+
+
+def read_spiking(
+    module: nn.Module,
+    leaves: Mapping[str, Leaf],
+    example: Example,
+    form: Form,
+    *,
+    dt: str | Fraction | None,
+    output: int | str | None,
+    float_type: Float,
+) -> SpikingModel:
+    """Read a spiking module into a graph and compare the two over several steps.
+
+    Args:
+        module: The module.
+        leaves: Its stateful layers.
+        example: Samples: (N, T, ...) for a module that takes a sequence, else (N, ...).
+        form: How the module meets time.
+        dt: Duration of a step.
+        output: Which of several results to keep.
+        float_type: Type of the module's parameters.
+
+    Raises:
+        ConversionError: everything that is not handled; or the first layer, step and neuron where
+            the graph differs from the module.
+    """
+    names, rolled = _captured(module, leaves, example, form)
+    walk = Walk(
+        rolled.program,
+        dt=dt,
+        float_type=float_type,
+        owner=type(module).__name__,
+        leaves=leaves,
+        initial=rolled.initial,
+    )
+    walk.run()
+    chosen = list(choose(names, output))
+    for position in chosen:
+        how = rolled.program.decodes[position]
+        name = names[position] if len(names) > 1 else "out"
+        walk.output(position, name, cast("Decode | None", how))
+    graph = walk.build(
+        {
+            "framework": "torch",
+            "framework_version": str(torch.__version__),
+            "model": type(module).__name__,
+            **form.noted(),
+        }
+    )
+    model = SpikingModel(
+        module, graph, leaves, _reading(walk, graph, rolled, example, form, chosen)
+    )
+    verify_spiking(model.side(), graph, model.reading, example)
+    return model
+
+
+def _captured(
+    module: nn.Module, leaves: Mapping[str, Leaf], example: Example, form: Form
+) -> tuple[tuple[str, ...], Rolled]:
+    """Export the module over a few steps and find the one that repeats."""
+    rewrites = find_rewrites(module)
+    stepped = form.kind == "step" and not rewrites
+    repeated = form.kind == "step" and not stepped
+    given = Example(form.captured(example.inputs, repeated=repeated))
+    whole = Repeated(module) if repeated else module
+    with untouched(module), opaque(leaves, rewrites):
+        program = export(whole, given)
+    spec = program.call_spec.out_spec
+    if spec is None:
+        raise ConversionError("the module returns nothing")
+    names = result_names(spec)
+    taken = exported(program)
+    if repeated:
+        taken = unwrapped(taken, "module", list(given.inputs))
+    axis = 0 if repeated else form.time_axis
+    timed: dict[str, int] = {}
+    steps = form.steps if form.kind == "static" else 1
+    if form.kind == "sequence" or repeated:
+        steps = next(iter(given.inputs.values())).shape[axis]
+        timed = dict.fromkeys(taken.inputs, axis)
+    unrolled = Unroll(taken, timed, steps, example.samples)
+    unrolled.run()
+    return names, roll(unrolled, leaves, stepped=stepped)
+
+
+def _reading(
+    walk: Walk, graph: Graph, rolled: Rolled, example: Example, form: Form, chosen: list[int]
+) -> Reading:
+    arguments = list(example.inputs)
+    used = dict(zip(rolled.inputs, walk.input_names, strict=True))
+    nodes: dict[tuple[str, str], tuple[str, str]] = {}
+    for site, outputs in walk.states.items():
+        for name, ref in outputs.items():
+            if ref.delay == 0 and (ref.node, ref.output) in graph.signals:
+                nodes[(site, name)] = (ref.node, ref.output)
+    results: dict[tuple[str, str], tuple[int, int]] = {}
+    for key, position in zip(walk.output_keys, chosen, strict=True):
+        axis = rolled.axes[position]
+        if axis is not None:
+            results[key] = (position, axis)
+    values: Any = list(example.inputs.values())
+    return Reading(
+        form=form,
+        nodes=nodes,
+        inputs={name: used.get(i) for i, name in enumerate(arguments)},
+        states={arguments[i]: values[i][0] for i in rolled.carried},
+        carried={arguments[i]: result for i, result in rolled.carried.items()},
+        results=results,
+    )

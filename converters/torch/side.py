@@ -1,0 +1,64 @@
+"""A torch module as one side of a comparison, run in the way in which people run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.comparison import Side
+from neurodeploy.converters.torch.capture import plain_module
+from neurodeploy.converters.torch.eager import eager_side
+from neurodeploy.converters.torch.leaf import find_leaves
+from neurodeploy.converters.torch.load import load_torch, spiking_model
+from neurodeploy.data import Data
+from neurodeploy.errors import DataError, UsageError
+from neurodeploy.ir.graph import Graph
+from neurodeploy.models import first_samples
+
+__all__ = ["torch_side"]
+
+# what `read_spiking` notes in the metadata of its graph
+_FORM = ("time_axis", "steps")
+
+
+def torch_side(module: object, data: Data, layout: str, like: Graph | None) -> Side:
+    """Give a module as a side.
+
+    Args:
+        module: The module.
+        data: Samples; a few of them show the module how it is called.
+        layout: ``NT`` or ``TN``.
+        like: A graph that was read from the module, perhaps changed since.
+
+    Raises:
+        UsageError: there are no samples.
+        DataError: a module that takes a sequence meets samples without time.
+    """
+    plain = plain_module(module)
+    leaves = find_leaves(plain)
+    noted = {} if like is None else dict(like.metadata)
+    time_axis, steps = (int(noted[k]) if k in noted else None for k in _FORM)
+    given: Any = first_samples(data, layout, timed=bool(leaves))
+    if given is None:
+        raise UsageError("comparing a torch module needs samples")
+    if not leaves:
+        return eager_side(plain, load_torch(plain, example=given))
+    arrays = given if isinstance(given, tuple) else (given,)
+    ranks = [len(n.shape) + 1 for n in like.inputs] if like is not None else []
+    if len(ranks) == len(arrays):
+        pairs = zip(arrays, ranks, strict=True)
+        arrays = tuple(_fitting(x, rank, time_axis is not None) for x, rank in pairs)
+    example = arrays if len(arrays) > 1 else arrays[0]
+    return spiking_model(plain, example, leaves, time_axis=time_axis, steps=steps).side()
+
+
+def _fitting(x: npt.NDArray[Any], rank: int, sequence: bool) -> npt.NDArray[Any]:
+    """Give a sample of one step to a module of one step, and a sequence to one that takes it."""
+    if sequence and x.ndim == rank:
+        raise DataError(
+            f"samples of shape {list(x.shape[1:])} have no time, and forward takes a sequence",
+            hint="shape (samples, steps, *input)",
+        )
+    return x[:, 0] if x.ndim == rank + 1 and not sequence else np.asarray(x)

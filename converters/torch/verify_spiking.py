@@ -1,0 +1,71 @@
+"""Compares a graph with the spiking module that it was read from, over several steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.comparison import Side, compare
+from neurodeploy.converters.torch.example import Example
+from neurodeploy.converters.torch.spiking_side import Reading
+from neurodeploy.errors import ConversionError, Finding
+from neurodeploy.ir.graph import Graph
+
+__all__ = ["VERIFIED_STEPS", "verify_spiking"]
+
+# enough for spikes, resets and what comes back through recurrences
+VERIFIED_STEPS = 8
+
+
+def verify_spiking(side: Side, graph: Graph, reading: Reading, example: Example) -> None:
+    """Run module and graph on the example; every output and state must agree.
+
+    Raises:
+        ConversionError: the verdict is ``differs``; names the first layer, step and neuron.
+    """
+    inputs = _inputs(reading, example)
+    steps = reading.form.steps if reading.form.kind == "static" else VERIFIED_STEPS
+    found = compare(side, graph, inputs, timesteps=steps)
+    if found.verdict != "differs":
+        return
+    wrong = [n for n in found.nodes if n.first is not None]
+    # the earliest step; at one step, the first in the order of the graph
+    wrong.sort(key=lambda n: n.first.step if n.first is not None else 0)
+    if not wrong:
+        raise ConversionError("nothing of the graph could be compared with the module")
+    first = wrong[0].first
+    node = graph.node(wrong[0].name)
+    where = (
+        ""
+        if first is None
+        else (
+            f" first at sample {first.sample}, step {first.step}, index {first.index}: "
+            f"{first.a:.9g} in the module, {first.b:.9g} in the graph"
+        )
+    )
+    raise ConversionError(
+        Finding(
+            f"the graph does not compute what the module computes:{where}",
+            node=node.name,
+            source=node.source,
+            hint="please report this layer and its arguments",
+        )
+    )
+
+
+def _inputs(reading: Reading, example: Example) -> dict[str, npt.NDArray[Any]]:
+    """Give samples with a time axis, which change from step to step where the module may."""
+    found = {}
+    for argument, name in reading.inputs.items():
+        if name is None:
+            continue
+        x = example.inputs[argument].detach().cpu().numpy()
+        if reading.form.kind == "step":
+            x = np.stack([np.roll(x, t, axis=0) for t in range(VERIFIED_STEPS)], axis=1)
+        elif reading.form.kind == "sequence":
+            repeats = -(-VERIFIED_STEPS // x.shape[1])
+            x = np.concatenate([x] * repeats, axis=1)[:, :VERIFIED_STEPS]
+        found[name] = np.ascontiguousarray(x)
+    return found

@@ -1,0 +1,70 @@
+"""Firing cells with a second input for what returns from their own spikes.
+
+A sum of three floats depends on its order, so the feedback is an input of its own instead of
+being added to the first one before the cell: ``(beta * v + x) + feedback``.
+"""
+
+from __future__ import annotations
+
+from neurodeploy.semantics.cells.firing import (
+    FIRING,
+    FIRING_PARAMS,
+    FIRING_STATE_TYPES,
+    FIRING_STATES,
+    Firing,
+)
+from neurodeploy.semantics.cells.leaves import Leaves
+from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.language import Sym
+from neurodeploy.semantics.trace import State, cell
+
+__all__ = ["recurrent_cuba_lif", "recurrent_lif"]
+
+
+@cell(
+    "recurrent_lif",
+    params={**MEMBRANE_PARAMS, **FIRING_PARAMS},
+    states=FIRING_STATES,
+    state_types=FIRING_STATE_TYPES,
+)
+def recurrent_lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    feedback: Sym,
+    *,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
+) -> tuple[Sym, State]:
+    """LIF with feedback: ``v = (beta * v + x) + feedback``, then spike and reset.
+
+    Source: snnTorch 1.0.0, RLeaky, where feedback is the recurrent map of the last spikes.
+    """
+    done = firing.step(
+        p, s, lambda v: membrane.charge(p, v, x) + feedback, threshold=p.threshold
+    )
+    return done.out, State(**done.states)
+
+
+@cell(
+    "recurrent_cuba_lif",
+    params={"alpha": 0.8, **MEMBRANE_PARAMS, **FIRING_PARAMS},
+    states={"i": 0.0, **FIRING_STATES},
+    state_types=FIRING_STATE_TYPES,
+)
+def recurrent_cuba_lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    feedback: Sym,
+    *,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
+) -> tuple[Sym, State]:
+    """Current-based LIF with feedback: ``i = (alpha * i + x) + feedback`` drives a LIF.
+
+    Source: snnTorch 1.0.0, RSynaptic.
+    """
+    i = p.alpha * s.i + x + feedback
+    done = firing.step(p, s, lambda v: membrane.charge(p, v, i), threshold=p.threshold)
+    return done.out, State(i=i, **done.states)

@@ -1,0 +1,82 @@
+"""Finds out what stands on the two sides of a comparison."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from neurodeploy.artifact import Artifact, open_artifact
+from neurodeploy.comparison import Side
+from neurodeploy.data import Data
+from neurodeploy.ir.graph import Graph
+from neurodeploy.models import read_model
+
+if TYPE_CHECKING:
+    from neurodeploy.training.graph_module import GraphModule
+
+__all__ = ["drawn_once", "resolve", "resolve_pair"]
+
+
+def drawn_once(x: Data) -> Data:
+    """Draw a generator or a loader, so that every later reader sees the same samples."""
+    kept = (str, os.PathLike, Mapping, list, tuple, np.ndarray)
+    arrays = hasattr(x, "__array__") or hasattr(x, "detach")
+    return list(x) if isinstance(x, Iterable) and not isinstance(x, kept) and not arrays else x
+
+
+def resolve_pair(
+    a: object, b: object, x: Data, layout: str = "NT"
+) -> tuple[Graph | Artifact | Side, Graph | Artifact | Side]:
+    """Give what two values or paths stand for.
+
+    A torch module beside a graph is run in the way in which that graph was read: step by step,
+    over a sequence, or looping by itself.
+
+    Raises:
+        UsageError: a path leads nowhere.
+    """
+    if _is_module(a):
+        right = resolve(b, x, layout)
+        return resolve(a, x, layout, like=_graph(right)), right
+    left = resolve(a, x, layout)
+    return left, resolve(b, x, layout, like=_graph(left))
+
+
+def resolve(
+    what: object, example: Data = None, layout: str = "NT", like: Graph | None = None
+) -> Graph | Artifact | Side:
+    """Give what a value or a path stands for; a torch module stands for itself, run eagerly.
+
+    Args:
+        what: A graph, artifact, torch module, or a path.
+        example: Samples, for a torch module.
+        layout: ``NT`` or ``TN``.
+        like: A graph that was read from the module; it tells how the module meets time.
+
+    Raises:
+        UsageError: the path leads nowhere.
+    """
+    if isinstance(what, Graph | Artifact | Side):
+        return what
+    if isinstance(what, str | os.PathLike) and os.path.isdir(what):
+        return open_artifact(what)
+    if _is_module(what):
+        if isinstance(getattr(what, "graph", None), Graph):
+            from neurodeploy.training.side import module_side
+
+            return module_side(cast("GraphModule", what))
+        from neurodeploy.converters.torch.side import torch_side
+
+        return torch_side(what, example, layout, like)
+    return read_model(what, example=example, layout=layout)
+
+
+def _is_module(what: object) -> bool:
+    return hasattr(what, "named_modules")
+
+
+def _graph(side: Graph | Artifact | Side) -> Graph:
+    return side if isinstance(side, Graph) else side.graph
