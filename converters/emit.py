@@ -86,6 +86,8 @@ class Emitter:
         self.renamed: dict[str, str] = {}
         # cells that only add a constant, and that constant: candidates for a bias
         self.shifts: dict[str, Array] = {}
+        # spikes that were turned into numbers: the signal, and its number
+        self.numbers: dict[tuple[str, str, int, str], Ref] = {}
         self._names: set[str] = set()
 
     @contextmanager
