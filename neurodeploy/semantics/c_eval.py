@@ -206,12 +206,33 @@ def _binary(symbol: str) -> Callable[[Instr, list[_Operand]], str]:
 def _compare(symbol: str) -> Callable[[Instr, list[_Operand]], str]:
     def write(instr: Instr, operands: list[_Operand]) -> str:
         a, b = operands
-        if isinstance(a.type, Int):
+        if isinstance(a.type, Int) and isinstance(b.type, Int):
+            known = _decided(symbol, a.type, b.type)
+            if known is not None:
+                # compilers warn of a comparison that the ranges decide, and of an unread operand
+                return f"((void)({a.text}), (void)({b.text}), {int(known)})"
             t = _widest(a.type, b.type)
             return f"{a.cast(t)} {symbol} {b.cast(t)}"
         return f"{a.text} {symbol} {b.text}"
 
     return write
+
+
+def _decided(symbol: str, a: Int, b: Int) -> bool | None:
+    """Give what a comparison of integers is for all values of their ranges, where they tell."""
+    above, below = a.lo > b.hi, a.hi < b.lo
+    not_above, not_below = a.hi <= b.lo, a.lo >= b.hi
+    same = a.lo == a.hi == b.lo == b.hi
+    cases = {
+        ">": (above, not_above),
+        ">=": (not_below, below),
+        "<": (below, not_below),
+        "<=": (not_above, above),
+        "==": (same, above or below),
+        "!=": (above or below, same),
+    }
+    yes, no = cases[symbol]
+    return True if yes else False if no else None
 
 
 def _negate(instr: Instr, operands: list[_Operand]) -> str:
@@ -281,6 +302,9 @@ def _saturate(instr: Instr, operands: list[_Operand]) -> str:
     x, lo, hi = operands[0], int(instr.attr("lo")), int(instr.attr("hi"))
     if not isinstance(x.type, Int):
         raise InternalError("saturate of something that is no integer")
+    if x.type.lo >= hi or x.type.hi <= lo:
+        # one end for every value: compilers warn of the comparison, and of an unread operand
+        return f"((void)({x.text}), {c_int(hi if x.type.lo >= hi else lo, c_type(instr.type))})"
     t = _widest(x.type, instr.type)
     text = x.cast(t)
     inner = f"({text} > {c_int(hi, t)} ? {c_int(hi, t)} : {text})" if hi < x.type.hi else text
