@@ -10,7 +10,6 @@ import torch
 from torch import library, nn
 
 from neurodeploy.converters.torch.leaf import Leaf
-from neurodeploy.errors import ConversionError
 
 __all__ = ["LEAF", "opaque"]
 
@@ -81,12 +80,4 @@ def _forward(leaf: Leaf) -> Any:
         )
         return dict(zip(leaf.outputs, values, strict=True))
 
-    def forward(*args: Any, **kwargs: Any) -> object:
-        if not leaf.over_time:
-            return leaf.result(step(*args, **kwargs))
-        if len(args) != 1 or kwargs:
-            raise ConversionError("takes one sequence", hint="time on axis 0")
-        rows = [step(x) for x in args[0]]
-        return leaf.result({n: torch.stack([r[n] for r in rows]) for n in leaf.outputs})
-
-    return forward
+    return lambda *args, **kwargs: leaf.result(step(*args, **kwargs))

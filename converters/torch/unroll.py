@@ -103,16 +103,37 @@ class Unroll:
         self._values[node] = made
         if node.target in self.timed:
             axis = self.timed[str(node.target)]
-            steps = [self._add(step_of, (made, axis, t), {}, node) for t in range(self.timesteps)]
-            self._values[node] = Steps(tuple(steps), axis)
+            calls: list[Any] = [((made, axis, t), {}) for t in range(self.timesteps)]
+            self._values[node] = Steps(tuple(self._each(step_of, calls, node)), axis)
 
-    def _add(self, target: Any, args: Any, kwargs: Mapping[str, Any], like: fx.Node) -> fx.Node:
+    def _each(self, target: Any, calls: list[Any], like: fx.Node) -> list[fx.Node]:
+        """Add an operator for each step of a sequence, from its positional and named arguments.
+
+        All steps have one shape, so it is computed once.
+        """
+        made: list[fx.Node] = []
+        for args, kwargs in calls:
+            made.append(self._add(target, args, kwargs, like, value=made[0] if made else None))
+        return made
+
+    def _add(
+        self,
+        target: Any,
+        args: Any,
+        kwargs: Mapping[str, Any],
+        like: fx.Node,
+        value: fx.Node | None = None,
+    ) -> fx.Node:
+        """Add an operator; ``value`` is a node whose shape and type it has, where one is known."""
         made = self.graph.call_function(target, args, dict(kwargs))
         made.meta = {k: v for k, v in like.meta.items() if k in ("nn_module_stack", "stack_trace")}
         if target is step_of:
             self._stamps[made] = args[2]
         else:
             self._stamps[made] = max((self._stamps[n] for n in made.all_input_nodes), default=-1)
+        if value is not None:
+            made.meta["val"] = value.meta["val"]
+            return made
         values = fx.map_arg((made.args, made.kwargs), lambda n: n.meta["val"])
         with self._fake, torch.no_grad():
             made.meta["val"] = target(*values[0], **values[1])
@@ -133,6 +154,8 @@ class Unroll:
                 f"{operator_name(node)} is computed on what was summed up over time",
                 hint="end the network with the sum or mean over time, or return the sequence",
             )
+        if node.target is LEAF:
+            return self._leaf(node, args, found)
         if found is None:
             return self._plain(node, args, kwargs)
         return self._lifted(node, by_name(node.target, args, kwargs), found)
@@ -158,11 +181,27 @@ class Unroll:
                 return repeated
         made = self.graph.node_copy(node, self._values.__getitem__)
         stamp = max((self._stamps[n] for n in made.all_input_nodes), default=-1)
-        if node.target is LEAF:
-            site = str(node.args[0])
-            stamp = self._calls[site] = self._calls.get(site, -1) + 1
         self._stamps[made] = stamp
         return made
+
+    def _leaf(self, node: fx.Node, args: Any, found: Steps | None) -> Any:
+        """Write a call of a leaf; one for each step where it takes a whole sequence."""
+        site = str(args[0])
+        if found is None:
+            made = self.graph.node_copy(node, self._values.__getitem__)
+            self._stamps[made] = self._calls[site] = self._calls.get(site, -1) + 1
+            return made
+        if found.folded or found.dim != 0:
+            raise ConversionError(f"{site} takes a sequence whose time is not on axis 0")
+        values, rows = node.meta["val"], []
+        for step in found.nodes:
+            shapes = [list(v.shape[1:]) for v in values]
+            ranks, sizes = [len(s) for s in shapes], [int(n) for s in shapes for n in s]
+            made = self._add(LEAF, (site, [step], [], ranks, sizes), {}, node)
+            self._stamps[made] = self._calls[site] = self._calls.get(site, -1) + 1
+            outputs: list[Any] = [((made, k), {}) for k in range(len(values))]
+            rows.append([self._add(operator.getitem, a, k, node) for a, k in outputs])
+        return tuple(Steps(tuple(column), 0) for column in zip(*rows, strict=True))
 
     def _is_time(self, values: Any) -> bool:
         if len(values) != self.timesteps or not all(isinstance(v, fx.Node) for v in values):
@@ -206,12 +245,13 @@ class Unroll:
             shape = tuple(int(n) for n in node.meta["val"].shape)
             single, form = reshaped(shape, steps, self.timesteps, self.batch)
             view = torch.ops.aten.reshape.default
-            made = [self._add(view, (n, list(single)), {}, node) for n in steps.nodes]
+            made = self._each(view, [((n, list(single)), {}) for n in steps.nodes], node)
             return Steps(tuple(made), form.dim, form.folded)
-        made = []
-        for t in range(len(steps.nodes)):
-            lifted = lift_arguments(name, node.target, arguments, steps, rank, t)
-            made.append(self._add(node.target, (), lifted, node))
+        calls = [
+            ((), lift_arguments(name, node.target, arguments, steps, rank, t))
+            for t in range(len(steps.nodes))
+        ]
+        made = self._each(node.target, calls, node)
         return Steps(tuple(made), steps.dim, steps.folded)
 
     def _rank(self, steps: Steps) -> int:
@@ -230,7 +270,7 @@ class Unroll:
         if single == list(range(rank - 1)):
             return Steps(steps.nodes, dim)
         permute = torch.ops.aten.permute.default
-        made = [self._add(permute, (n, single), {}, node) for n in steps.nodes]
+        made = self._each(permute, [((n, single), {}) for n in steps.nodes], node)
         return Steps(tuple(made), dim)
 
 
