@@ -131,7 +131,11 @@ def _import(place: str, spec: str) -> ModuleType:
 def _attribute(module: ModuleType, name: str, spec: str) -> Any:
     found: Any = module
     for part in name.split("."):
-        if not hasattr(found, part):
+        try:
+            there = hasattr(found, part)
+        except Exception as error:  # a package that imports lazily may fail here
+            raise _failed(error, f"looking up {part!r}", spec) from error
+        if not there:
             offered = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
             raise UsageError(
                 Finding(

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ log = logging.getLogger("neurodeploy")
 
 PREFIXES = ("", "module.", "_orig_mod.", "model.", "net.", "network.", "module._orig_mod.")
 _DEEPEST = 4
+MAX_DICTS = 10_000
 _SHOWN = 20
 
 State = Mapping[str, "Tensor"]
@@ -94,7 +96,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """
     if path.stat().st_size == 0:
         raise FileFormatError(Finding("is empty", node=str(path)))
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    safe = path.suffix.lower() == ".safetensors"
+    content = _read_safetensors(path) if safe else _read_torch(path)
     if not isinstance(content, Mapping):
         raise FileFormatError(
             Finding(
@@ -142,16 +145,26 @@ def _read_torch(path: Path) -> object:
         ) from error
 
 
-def _state_dicts(content: Mapping[Any, Any], key: str = "", depth: int = 0) -> Iterator[Found]:
-    """Find every mapping from names to tensors, the outer ones first."""
+def _every(content: Mapping[str, Any], name: str) -> list[Found]:
+    """List all state dicts, the outer ones first.
+
+    A small file can hold one inner dict under a thousand names, and so on inwards.
+    """
+    found = list(islice(_dicts(content), MAX_DICTS + 1))
+    if len(found) > MAX_DICTS:
+        raise ConversionError(Finding(f"holds more than {MAX_DICTS} dicts", node=name))
+    return [f for f in found if f.tensors]
+
+
+def _dicts(content: Mapping[Any, Any], key: str = "", depth: int = 0) -> Iterator[Found]:
+    """Give every mapping, with its tensors where it is one from names."""
     import torch
 
     values = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
-    if values and all(isinstance(k, str) for k in values):
-        yield Found(key, "", values)
+    yield Found(key, "", values if all(isinstance(k, str) for k in values) else {})
     for name, inner in content.items():
         if isinstance(name, str) and isinstance(inner, Mapping) and depth < _DEEPEST:
-            yield from _state_dicts(inner, f"{key}.{name}" if key else name, depth + 1)
+            yield from _dicts(inner, f"{key}.{name}" if key else name, depth + 1)
 
 
 def _unprefixed(found: Found, wanted: State) -> Found:
@@ -181,11 +194,11 @@ def find_state_dict(
         UsageError: there is nothing under ``key``.
     """
     wanted = module.state_dict()
-    every = list(_state_dicts(content))
+    every = _every(content, name)
     if key is not None:
+        keys = [f.key or "(top)" for f in every[:_SHOWN]]
         every = [f for f in every if f.key == key]
         if not every:
-            keys = [f.key or "(top)" for f in _state_dicts(content)]
             raise UsageError(
                 Finding(f"there is no state dict {key!r}", node=name, hint=f"there are: {keys}")
             )
@@ -231,4 +244,17 @@ def _problems(found: Found, wanted: State, name: str) -> list[Finding]:
         if given != due:
             text = f"{k} has the shape {given}, the model's is {due}"
             problems.append(Finding(text, node=place))
+        elif what := _odd(found.tensors[k], wanted[k]):
+            problems.append(Finding(f"{k} is {what}", node=place, hint="save plain tensors"))
     return problems
+
+
+def _odd(given: Tensor, due: Tensor) -> str:
+    """Say what keeps a tensor from being copied whole; torch would fail, or drop a part of it."""
+    if given.is_meta:
+        return "a tensor on the meta device, without values"
+    if given.is_quantized:
+        return "a quantised tensor"
+    if str(given.layout) != "torch.strided":
+        return f"a tensor of layout {given.layout}"
+    return "complex, and the model's is not" if given.is_complex() > due.is_complex() else ""

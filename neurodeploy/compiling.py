@@ -26,7 +26,7 @@ from neurodeploy.targets.check import capability_findings
 from neurodeploy.targets.options import overridden_limits, parse_options
 from neurodeploy.targets.registry import resolve_target
 
-__all__ = ["compile_graph", "fit"]
+__all__ = ["compile_graph", "fit", "put", "require_replaceable"]
 
 IO = "io.json"
 REPORT = "report.json"
@@ -75,7 +75,7 @@ def compile_graph(
     found, capabilities, values, lowered, placement = fit(graph, target, options)
     folder = Path(os.path.realpath(out))  # a link stays, what it points to is replaced
     try:
-        _require_replaceable(folder)
+        require_replaceable(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = folder.with_name(f".{folder.name[:200]}-{secrets.token_hex(4)}")
         part.mkdir()
@@ -84,7 +84,7 @@ def compile_graph(
             _require_own(part, target)
             _write(part, graph, capabilities, values, lowered, placement)
             artifact = open_artifact(part)  # what cannot be opened replaces nothing
-            _put(part, folder)
+            put(part, folder)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -115,8 +115,12 @@ def _write(
     write_manifest(part, capabilities, options, lowered.latency_steps, resources, graph.digest)
 
 
-def _require_replaceable(folder: Path) -> None:
-    """Refuse to replace anything that no compile wrote."""
+def require_replaceable(folder: Path) -> None:
+    """Refuse to replace anything that no compile wrote.
+
+    Raises:
+        UsageError: the folder holds something else, or is the current one.
+    """
     if not folder.exists():
         return
     listed = listed_files(folder)
@@ -153,7 +157,7 @@ def _require_own(part: Path, target: str) -> None:
     raise_findings(TargetError, found)
 
 
-def _put(part: Path, folder: Path) -> None:
+def put(part: Path, folder: Path) -> None:
     """Put ``part`` in the place of ``folder``, which comes back where that fails."""
     if not folder.exists():
         part.rename(folder)

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from neurodeploy.api import compare, compile, convert, drawn_once, load, profile, run, save
+from neurodeploy.api import compare, compile, convert, load, profile, run, save
 from neurodeploy.artifact import Artifact
+from neurodeploy.compiling import put, require_replaceable
 from neurodeploy.data import as_samples
 from neurodeploy.differences import Comparison
-from neurodeploy.errors import UsageError
+from neurodeploy.errors import Finding, UsageError
 from neurodeploy.execute import Progress, check_seed
 from neurodeploy.ir.decoding import check_decoding, with_decoding
 from neurodeploy.ir.file import write_atomically
 from neurodeploy.ir.graph import Graph
 from neurodeploy.npz import save_npz
 from neurodeploy.recipe import DEFAULTS, Recipe, read_recipe, recipe_text, with_settings
+from neurodeploy.sides import drawn_once
 from neurodeploy.targets.base import OptionValue
 from neurodeploy.targets.options import parse_options
 from neurodeploy.targets.registry import resolve_target
 
+if TYPE_CHECKING:
+    from neurodeploy.profile import Bill
+
 __all__ = ["Deployment", "deploy"]
+
+ARTIFACT = "artifact"
 
 
 @dataclass(frozen=True)
@@ -98,23 +109,43 @@ def deploy(
     data = drawn_once(data)
     recipe = _recipe(model, target, data, settings or {})
     _require_sound(recipe, data, labels)
+    _require_kept(model, recipe, folder)
     tell("loading")
     ann = _loaded(model, data, recipe)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{str(out)!r} cannot be made: {error.strerror}") from error
-    _kept(ann, model, data, labels, recipe, folder)
+    with _written_whole(folder) as part:
+        artifact, comparison, steps, bill = _chain(
+            ann, model, data, labels, recipe, folder, part, progress, tell
+        )
+    met = comparison.meets(str(recipe["compare"]["expect"]))
+    artifact = replace(artifact, path=folder / ARTIFACT)
+    return Deployment(artifact, comparison, steps, folder, met, bill.table())
+
+
+def _chain(
+    ann: Graph,
+    model: object,
+    data: object,
+    labels: object,
+    recipe: Recipe,
+    folder: Path,
+    part: Path,
+    progress: Progress | None,
+    tell: Callable[[str], None],
+) -> tuple[Artifact, Comparison, dict[str, Mapping[str, object]], Bill]:
+    """Run the verbs, and write into ``part`` what will stand in ``folder``."""
+    held = _kept(ann, model, data, labels, recipe, folder, part)
+    layout = str(recipe["convert"]["layout"])
+    fed = held or str(recipe["run"]["input"])
+    if fed != recipe["convert"]["calibrate"]:  # else the conversion looks at it
+        as_samples(ann, fed, layout=layout)
     tell("converting")
-    graph = _converted(ann, recipe, progress)
-    save(graph, folder / "net.nd")
+    graph = _converted(ann, held, recipe, progress)
+    save(graph, part / "net.nd")
     tell("compiling")
     options = recipe.get("option", {})
-    artifact = compile(graph, str(recipe["compile"]["target"]), folder / "artifact", options)
+    artifact = compile(graph, str(recipe["compile"]["target"]), part / ARTIFACT, options)
     tell("running")
-    layout = str(recipe["convert"]["layout"])
     seed = int(recipe["convert"]["seed"])
-    fed = str(recipe["run"]["input"])
     recording = artifact.run(fed, layout=layout, seed=seed, progress=progress)
     tell("comparing")
     comparison = compare(graph, artifact, fed, layout=layout, seed=seed, progress=progress)
@@ -134,10 +165,44 @@ def deploy(
     if graph != ann:
         kept = run(ann, fed, on=None, layout=layout)
         steps["convert"] = {**steps["convert"], "ann_accuracy": kept.accuracy}
-    write_atomically(folder / "recipe.toml", recipe_text(recipe, folder).encode())
-    _write_report(folder / "report.json", steps)
-    met = comparison.meets(str(recipe["compare"]["expect"]))
-    return Deployment(artifact, comparison, steps, folder, met, bill.table())
+    write_atomically(part / "recipe.toml", recipe_text(recipe, folder).encode())
+    _write_report(part / "report.json", steps)
+    return artifact, comparison, steps, bill
+
+
+@contextmanager
+def _written_whole(folder: Path) -> Iterator[Path]:
+    """Give a folder beside ``folder``, whose content moves there if all goes well.
+
+    Raises:
+        UsageError: ``folder`` cannot be made, or holds another folder where the artifact goes.
+    """
+    there = Path(os.path.realpath(folder))
+    part = there.with_name(f".{there.name[:200]}-{secrets.token_hex(4)}")
+    if there.exists() and not there.is_dir():
+        raise UsageError(f"{str(folder)!r} cannot be made: it is no folder")
+    try:
+        require_replaceable(there / ARTIFACT)
+        above = next(p for p in there.parents if p.exists())
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"{str(folder)!r} cannot be made: {error.strerror}") from error
+    try:
+        yield part
+        there.mkdir(exist_ok=True)
+        put(part / ARTIFACT, there / ARTIFACT)
+        for file in part.iterdir():
+            file.replace(there / file.name)
+        part.rmdir()
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        # what was made on the way to it; only empty folders go
+        for made in (p for p in part.parents if p.is_relative_to(above) and p != above):
+            with suppress(OSError):
+                made.rmdir()
+        if isinstance(error, OSError):
+            raise UsageError(f"{str(folder)!r} cannot be written: {error.strerror}") from error
+        raise
 
 
 def _write_report(path: Path, steps: Mapping[str, Mapping[str, object]]) -> None:
@@ -161,7 +226,7 @@ def _recipe(
     model: object, target: str | None, data: object, settings: Mapping[str, OptionValue]
 ) -> Recipe:
     """Give the recipe; what comes from memory rather than from files is entered by `_kept`."""
-    if isinstance(model, str | os.PathLike) and str(model).endswith(".toml"):
+    if isinstance(model, str | os.PathLike) and str(model).lower().endswith(".toml"):
         recipe = read_recipe(Path(model))
     else:
         recipe = {verb: dict(keys) for verb, keys in DEFAULTS.items()} | {"option": {}}
@@ -174,7 +239,8 @@ def _recipe(
     missing = []
     if not recipe["compile"]["target"]:
         missing.append("a target (target=, --target)")
-    if data is None and not recipe["run"]["input"]:
+    named = data is None or isinstance(data, str | os.PathLike)
+    if named and not recipe["run"]["input"]:
         missing.append("samples (data=, --data)")
     if missing:
         raise UsageError(f"deploy needs {' and '.join(missing)}")
@@ -193,6 +259,27 @@ def _require_sound(recipe: Recipe, data: object, labels: object) -> None:
         raise UsageError("labels beside a data file", hint="store them in the file, as y")
 
 
+def _require_kept(model: object, recipe: Recipe, folder: Path) -> None:
+    """Refuse to replace the model, or a recipe written by hand, by what comes of it."""
+    made = [("net.nd", str(recipe["convert"]["model"]))]
+    if str(model).lower().endswith(".toml") and not _of_ours(Path(str(model)), folder):
+        made.append(("recipe.toml", str(model)))
+    for name, given in made:
+        if os.path.exists(given) and os.path.realpath(given) == os.path.realpath(folder / name):
+            raise UsageError(
+                Finding(
+                    "this file would be replaced by what is made of it",
+                    node=given,
+                    hint="choose another folder with -o",
+                )
+            )
+
+
+def _of_ours(recipe: Path, folder: Path) -> bool:
+    """Say whether `deploy` wrote a recipe into ``folder``: nothing but values is in it."""
+    return recipe.read_bytes() == recipe_text(read_recipe(recipe), folder).encode()
+
+
 def _loaded(model: object, data: object, recipe: Recipe) -> Graph:
     table = recipe["convert"]
     return load(
@@ -206,16 +293,25 @@ def _loaded(model: object, data: object, recipe: Recipe) -> Graph:
 
 
 def _kept(
-    ann: Graph, model: object, data: object, labels: object, recipe: Recipe, folder: Path
-) -> None:
-    """Write a model and samples that came from memory, so that the recipe can name files."""
+    ann: Graph,
+    model: object,
+    data: object,
+    labels: object,
+    recipe: Recipe,
+    folder: Path,
+    part: Path,
+) -> dict[str, object] | None:
+    """Write a model and samples that came from memory, so that the recipe can name files.
+
+    The recipe names them in ``folder``, and they are written to ``part``; the samples are given.
+    """
     if not isinstance(model, str | os.PathLike):
-        save(ann, folder / "ann.nd")
+        save(ann, part / "ann.nd")
         # what chose the graph has done so; the file holds the outcome
         recipe["convert"] |= dict.fromkeys(("weights", "example", "output"), "")
         recipe["convert"]["model"] = str(folder / "ann.nd")
     if isinstance(data, str | os.PathLike) or data is None:
-        return
+        return None
     samples = as_samples(ann, data, labels, layout=str(recipe["convert"]["layout"]))
     if samples.lengths is not None:
         raise UsageError(
@@ -225,16 +321,19 @@ def _kept(
     arrays = dict(samples.inputs)
     if samples.labels is not None:
         arrays["y"] = samples.labels
-    save_npz(folder / "data.npz", arrays)
+    save_npz(part / "data.npz", arrays)
     recipe["run"]["input"] = recipe["convert"]["calibrate"] = str(folder / "data.npz")
     recipe["convert"]["layout"] = "NT"
+    return dict(arrays)
 
 
-def _converted(ann: Graph, recipe: Recipe, progress: Progress | None) -> Graph:
+def _converted(
+    ann: Graph, held: dict[str, object] | None, recipe: Recipe, progress: Progress | None
+) -> Graph:
     table = recipe["convert"]
     graph = convert(
         ann,
-        data=table["calibrate"] or None,
+        data=held or table["calibrate"] or None,
         timesteps=int(table["timesteps"]),
         method=str(table["method"]),
         layout=str(table["layout"]),

@@ -51,9 +51,11 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UsageError: it is missing, no TOML, or holds unknown tables or keys, all at once.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        raise UsageError(f"{str(path)!r} cannot be read as a recipe: it is no regular file")
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: a number too long, too
         raise UsageError(f"{str(path)!r} cannot be read as a recipe: {error}") from error
     recipe, findings = _checked(found, str(path))
     raise_findings(UsageError, findings)

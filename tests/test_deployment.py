@@ -279,7 +279,49 @@ def test_a_graph_that_does_not_fit(files: Path, monkeypatch: pytest.MonkeyPatch)
     offer(monkeypatch, ("toy", ToyTarget()))
     with pytest.raises(CapabilityError, match="fan in 8 exceeds the 4"):
         deploy("net.nd", target="toy", data="x.npz", out="fw", settings={"option.fan-in": 4})
-    assert not (files / "fw" / "artifact").exists()
+    assert not (files / "fw").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"run.input": "short.npz"},
+        {"run.input": "far.npz"},  # found by the run, after all is compiled
+        {"convert.timesteps": 10**11},
+        {"convert.timesteps": 0},
+    ],
+)
+def test_what_fails_on_the_way_leaves_nothing(files: Path, settings: dict[str, Any]) -> None:
+    np.savez("short.npz", x=values(), y=np.zeros(39, int))
+    np.savez("far.npz", x=values() * 255)
+    before = tree(files)
+    for data in ("values.npz", values()) if "run.input" not in settings else ("values.npz",):
+        for out in ("fw", "deep/er/fw"):
+            with pytest.raises(DataError):
+                deploy("ann.nd", target="cpu", data=data, out=out, settings=settings)
+    assert tree(files) == before
+    assert not [f for f in files.iterdir() if f.is_dir()]
+
+
+def test_what_fails_leaves_the_last_deployment(files: Path) -> None:
+    deploy("ann.nd", target="cpu", data="values.npz", out="fw")
+    np.savez("far.npz", x=values() * 255)
+    before = tree(files)
+    with pytest.raises(DataError, match="calibration"):
+        deploy("fw/recipe.toml", out="fw", settings={"run.input": "far.npz"})
+    assert tree(files) == before
+
+
+def test_the_model_and_a_recipe_of_ones_own_are_not_replaced(files: Path) -> None:
+    deploy("ann.nd", target="cpu", data="values.npz", out="fw")
+    deploy("fw/recipe.toml", out="fw", settings={"convert.timesteps": 3})  # this one is ours
+    recipe = Path("fw/recipe.toml")
+    recipe.write_text(f"# thresholds as agreed\n{recipe.read_text()}")
+    before = tree(files)
+    for model in ("fw/net.nd", "fw/recipe.toml"):
+        with pytest.raises(UsageError, match=f"{model}: this file would be replaced"):
+            deploy(model, target="cpu", data="values.npz", out="fw")
+    assert tree(files) == before
 
 
 def test_batches_of_different_length_cannot_be_kept(files: Path) -> None:

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
     import typer
 
     from neurodeploy.cli.app import app, verb_names
-    from neurodeploy.cli.session import COMMAND, fail
+    from neurodeploy.cli.session import COMMAND, fail, unwritten
 
     given = sys.argv[1:] if arguments is None else arguments
     COMMAND.set(tuple(given))
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
         hint = f"neurodeploy {verb} --help" if verb else "neurodeploy --help"
         wrong = UsageError(Finding(error.format_message(), hint=hint))
         code = fail(verb or "neurodeploy", wrong, as_json="--json" in given)
+    except OSError as error:  # a help text cannot be written; verbs handle their own errors
+        code = unwritten(error)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except typer.Exit as stop:

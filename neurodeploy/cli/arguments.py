@@ -35,6 +35,8 @@ __all__ = [
     "shape_example",
 ]
 
+MAX_RANK = 31  # numpy before 2.0 holds 32 axes, and the batch is one of them
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -119,6 +121,8 @@ def shape_example(text: str | None) -> npt.NDArray[Any] | None:
             f"--input-shape {text!r} is no shape", hint="such as 1,28,28, without the batch"
         )
     shape = [int(p) for p in parts]
+    if len(shape) > MAX_RANK:
+        raise UsageError(f"--input-shape has {len(shape)} axes", hint=f"at most {MAX_RANK}")
     require_bytes(4 * math.prod(shape), f"a sample of --input-shape {text}")
     return np.zeros((1, *shape), np.float32)
 
@@ -134,13 +138,15 @@ def check_place(out: Path, suffix: str = "") -> None:
         raise UsageError(Finding(f"{what} cannot be written", node=str(out), hint=f"-o X{suffix}"))
     if os.path.isdir(out):
         raise UsageError(Finding("this is a folder", node=str(out), hint="name a file"))
+    if os.path.exists(out) and not os.path.isfile(out):  # it would be replaced, not written to
+        raise UsageError(Finding("this is no regular file", node=str(out)))
     if not os.path.isdir(out.parent):
         raise UsageError(Finding(f"there is no folder {str(out.parent)!r}", node=str(out)))
     if not os.access(out.parent, os.W_OK):
         raise UsageError(Finding(f"nothing can be written into {out.parent}", node=str(out)))
 
 
-def load_path(path: str, example: str | None = None) -> Graph | Artifact:
+def load_path(path: str, example: object = None) -> Graph | Artifact:
     """Give the artifact of a folder, or the graph of a model."""
     from neurodeploy.api import load
 

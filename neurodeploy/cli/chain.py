@@ -120,7 +120,7 @@ def convert(
             example=calibrate if given is None else given,
             time_axis=time_axis,
             steps=steps,
-            layout=layout,
+            layout="NT" if input_shape is not None else layout,  # such an example has no time
             dt=dt,
             output=output,
             weights=weights,

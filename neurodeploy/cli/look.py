@@ -24,10 +24,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Show what a model, graph or compiled folder holds."""
-    from neurodeploy.api import load
-
-    example = shape_example(input_shape)
-    what = load_path(path) if example is None else load(path, example=example)
+    what = load_path(path, shape_example(input_shape))
     graph = what.graph if isinstance(what, Artifact) else what
     document: dict[str, object] = {
         "graph": graph.digest,

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -25,10 +26,20 @@ from typing import Annotated, Any
 import typer
 
 from neurodeploy import __version__
-from neurodeploy.errors import DataError, Finding, InternalError, NeurodeployError
+from neurodeploy.errors import (
+    ConversionError,
+    DataError,
+    Finding,
+    InternalError,
+    NeurodeployError,
+    UsageError,
+)
 from neurodeploy.execute import Progress
 
-__all__ = ["COMMAND", "Session", "command_line", "fail", "verb"]
+__all__ = ["COMMAND", "Session", "command_line", "fail", "unwritten", "verb"]
+
+# all but line feed and tab
+_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")
 
 log = logging.getLogger("neurodeploy")
 
@@ -64,7 +75,7 @@ class Session:
     def say(self, text: str) -> None:
         """Print a message on stderr."""
         if not self.quiet:
-            print(text, file=sys.stderr)  # noqa: T201
+            _tell(text)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:
@@ -97,7 +108,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = {"WARNING": "notice", "INFO": "note"}.get(record.levelname, record.levelname.lower())
-        print(f"{kind}: {record.getMessage()}", file=sys.stderr)  # noqa: T201
+        _tell(f"{kind}: {record.getMessage()}")
 
 
 def _document(name: str, seed: int = 0) -> dict[str, object]:
@@ -117,11 +128,10 @@ def fail(name: str, error: NeurodeployError, *, as_json: bool, seed: int = 0) ->
             "error": type(error).__name__,
             "findings": [f.to_json() for f in error.findings],
         }
-        _write(_json(document))
-    else:
-        print(f"{type(error).__name__}:", file=sys.stderr)  # noqa: T201
-        for finding in error.findings:
-            print(f"  {finding}", file=sys.stderr)  # noqa: T201
+        return _write(_json(document)) or error.exit_code
+    _tell(f"{type(error).__name__}:")
+    for finding in error.findings:
+        _tell(f"  {finding}")
     return error.exit_code
 
 
@@ -138,18 +148,21 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _internal(error: Exception) -> InternalError:
+def _internal(error: BaseException) -> InternalError:
     """Write a report of an unexpected error and give the error to show."""
-    folder = Path(tempfile.mkdtemp(prefix="neurodeploy-report-"))
-    report = folder / "report.txt"
     text = "".join(traceback.format_exception(error))
-    report.write_text(
-        f"neurodeploy {__version__}\nPython {sys.version}\n{command_line()}\n\n{text}"
-    )
+    text = f"neurodeploy {__version__}\nPython {sys.version}\n{command_line()}\n\n{text}"
+    try:
+        report = Path(tempfile.mkdtemp(prefix="neurodeploy-report-")) / "report.txt"
+        # an argument may be no valid Unicode
+        report.write_text(text, encoding="utf-8", errors="backslashreplace")
+        send = str(report)
+    except OSError:  # no folder for temporary files, or a full one
+        send = "what --debug shows"
     return InternalError(
         Finding(
             f"{type(error).__name__}: {error}",
-            hint=f"this is a bug of neurodeploy; please send {report}",
+            hint=f"this is a bug of neurodeploy; please send {send}",
         )
     )
 
@@ -182,12 +195,12 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
             log.setLevel(logging.INFO if flags["verbose"] else level)
             log.addHandler(handler)
             try:
-                with redirect_stdout(sys.stderr):  # code that builds a model may print
+                with _stdout_kept():
                     function(session, **given)
                 text = _shown(session)
             except (typer.Exit, typer.Abort, KeyboardInterrupt):
                 raise
-            except Exception as error:
+            except BaseException as error:  # the model's code may also end the program
                 if flags["debug"]:
                     traceback.print_exc()
                 told = _told(error)
@@ -196,9 +209,9 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
             finally:
                 log.removeHandler(handler)
                 log.setLevel(before)
-            _write(text)
-            if session.exit_code:
-                raise typer.Exit(session.exit_code)
+            code = _write(text) or session.exit_code
+            if code:
+                raise typer.Exit(code)
 
         keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         run.__signature__ = signature.replace(parameters=[*keyword, *extra])  # type: ignore[attr-defined]
@@ -208,10 +221,12 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
-def _told(error: Exception) -> NeurodeployError:
+def _told(error: BaseException) -> NeurodeployError:
     """Give the error to show: our own as it is, whatever else as our bug."""
     if isinstance(error, NeurodeployError):
         return error
+    if isinstance(error, SystemExit):  # nothing of ours raises it inside a verb
+        return ConversionError(f"the model's code ended the program: SystemExit({error.code!r})")
     if isinstance(error, MemoryError):
         return DataError(
             f"this needs more memory than there is: {error}".rstrip(": "),
@@ -226,13 +241,56 @@ def _shown(session: Session) -> str:
     return _json(_document(session.name, session.seed) | session.document)
 
 
-def _write(text: str) -> None:
-    if not text:
-        return
+@contextmanager
+def _stdout_kept() -> Iterator[None]:
+    """Keep stdout for the result: code that builds a model may print, as may what it calls."""
+    with redirect_stdout(sys.stderr):
+        try:
+            if sys.__stdout__ is not None:
+                sys.__stdout__.flush()
+            kept = os.dup(1)
+            os.dup2(2, 1)
+        except OSError:  # stdout or stderr is closed
+            yield
+            return
+        try:
+            yield
+        finally:
+            if sys.__stdout__ is not None:
+                sys.__stdout__.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _plain(text: str) -> str:
+    """Write control characters as text: a name out of a file must not steer the terminal."""
+    return _CONTROL.sub(lambda c: ascii(c[0])[1:-1], text)
+
+
+def _tell(text: str) -> None:
+    if sys.stderr is not None:  # print would take stdout instead
+        print(_plain(text), file=sys.stderr)  # noqa: T201
+
+
+def _write(text: str) -> int:
+    """Print the result; give the exit code, 0 unless it cannot be written."""
+    if not text or sys.stdout is None:
+        return 0
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         # a terminal or a file name may know other characters than the text has
-        print(text.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
+        print(_plain(text).encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return unwritten(error)
+    return 0
+
+
+def unwritten(error: OSError) -> int:
+    """Give the exit code where stdout takes no text; a reader that has seen enough is no error."""
+    # Python would try again at its end
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 0
+    _tell(f"the result cannot be written: {error.strerror}")
+    return UsageError.exit_code

@@ -109,6 +109,7 @@ def test_a_damaged_artifact(tool: Tool, folder: Path, name: str, how: str) -> No
         ("[convert]\nbeads = 7\n[abacus]\n", "[abacus]"),
         ("[convert]\ntimesteps = 'many'\n", "convert.timesteps"),
         ("convert = 3\n", "convert"),
+        (f"[convert]\nseed = {5000 * '1'}\n", "cannot be read"),
     ],
 )
 def test_a_bad_recipe(tool: Tool, folder: Path, text: str, says: str) -> None:
@@ -148,6 +149,13 @@ def test_nan_weights(tool: Tool, folder: Path) -> None:
     refused(tool, "compile", "nan.nd", "--target", "cpu", "-o", "made", says=("fc1",))
 
 
+QUITS = """
+from torch import nn
+
+class Net(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
+"""
 BRANCH = CODE[: CODE.index("return x if")].count("\n") + 1
 FILE_OF_CODE = {
     "raises": ("nets.py:raises", "the data disk is not mounted"),
@@ -164,6 +172,8 @@ FILE_OF_CODE = {
     "half precision": ("nets.py:half", "torch.float16"),
     "branches on data": ("nets.py:Branch", f"nets.py, line {BRANCH}"),
     "no module": ("os:getcwd", "str"),
+    "fails to look up": ("lazy.py:build", "no cuda"),
+    "exits in forward": ("quits.py:Net", "SystemExit(0)"),
 }
 
 
@@ -171,10 +181,13 @@ FILE_OF_CODE = {
 def test_code_that_builds_no_network(tool: Tool, folder: Path, case: str) -> None:
     (folder / "broken.py").write_text("def build(:\n")
     (folder / "lost.py").write_text("import no_such_package\n")
+    (folder / "lazy.py").write_text("def __getattr__(name):\n    raise RuntimeError('no cuda')\n")
+    (folder / "quits.py").write_text(QUITS)
     model, says = FILE_OF_CODE[case]
     command = ("convert", model, "-o", "made.nd", "--calibrate", "images.npz")
     shown = refused(tool, *command, says=(says,))
-    assert model in shown.told or "nets.py" in shown.told or case == "half precision"
+    named = model in shown.told or "nets.py" in shown.told
+    assert named or case in ("half precision", "exits in forward")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,39 @@ def test_calibration_samples_that_do_not_fit(tool: Tool, folder: Path) -> None:
         ("whole.npz", "nets.py:build", "torch.uint8"),
     ]:
         refused(tool, "convert", model, "-o", "made.nd", "--calibrate", data, says=(says,))
+
+
+@pytest.mark.parametrize("layout", ["NT", "TN"])
+def test_calibration_data_without_a_sample(tool: Tool, folder: Path, layout: str) -> None:
+    np.savez(folder / "number.npz", x=np.array(2.0))
+    np.savez(folder / "none.npz", x=np.zeros((0, 1, 8, 8), np.float32))
+    for data, says in (("number.npz", "shape [] holds"), ("none.npz", "shape [0, 1, 8, 8] holds")):
+        for model in ("model.onnx", "nets.py:build"):
+            convert = ("convert", model, "-o", "made.nd", "--layout", layout)
+            refused(tool, *convert, "--calibrate", data, says=(says,))
+
+
+def test_a_shape_has_no_layout(tool: Tool) -> None:
+    convert = ("convert", "nets.py:build", "-o", "made.nd", "--method", "none")
+    assert tool(*convert, "--input-shape", "1,8,8", "--layout", "TN").code == 0
+    assert nd.load("made.nd").inputs[0].shape == (1, 8, 8)
+
+
+def test_a_place_that_is_no_file_is_not_replaced(tool: Tool, folder: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes with names")
+    for name in ("pipe.nd", "pipe.npz", "pipe.onnx", "pipe.toml"):
+        os.mkfifo(folder / name)
+    for line in (
+        "profile net.nd --input x.npz --report pipe.npz",
+        "run net.nd --input x.npz -o pipe.npz",
+        "convert net.nd -o pipe.nd",
+        "inspect pipe.nd",  # and none is waited for
+        "inspect pipe.onnx",
+        "deploy pipe.toml -o made",
+    ):
+        refused(tool, *line.split(), says=("no regular file",))
+    assert (folder / "pipe.npz").is_fifo()
 
 
 def test_missing_calibration_data_names_the_next_command(tool: Tool) -> None:
@@ -165,6 +199,7 @@ USAGE = {
     "convert nets.py:build -o made.nd --input-shape 0": "1,28,28",
     "convert nets.py:build -o made.nd --input-shape 99999,99999,99999": "bytes",
     "convert nets.py:build -o made.nd --input-shape 1,9": "[2, 1, 9]",
+    "convert nets.py:build -o made.nd --input-shape 1" + 70 * ",1": "71 axes",
     "convert model.onnx -o made.pth": ".pth",
     "convert model.onnx -o made": "made",
     "convert model.onnx -o no/where.nd": "no/where.nd",
@@ -180,6 +215,11 @@ USAGE = {
     "deploy net.nd -o made --target cpu --data x.npz --set option.beads=7": "beads",
     "deploy nowhere.toml -o made": "nowhere.toml",
     "deploy net.nd -o net.nd --target cpu --data x.npz": "net.nd",
+    "deploy net.nd -o . --target cpu --data x.npz": "net.nd",
+    "deploy recipe.toml -o .": "recipe.toml",
+    "deploy recipe.toml -o made --set run.input=": "--data",
+    "deploy recipe.toml -o made --set run.input=nowhere.npz": "nowhere.npz",
+    "deploy recipe.toml -o made --set run.input=x.npz": "[6, 10, 12]",
     "demo -o net.nd": "net.nd",
 }
 

@@ -97,6 +97,41 @@ def test_everything_that_does_not_fit_is_listed(tmp_path: Path) -> None:
     assert same(module, net(0))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.to(torch.complex64), "complex"),
+        (lambda v: v.to_sparse(), "sparse_coo"),
+        (lambda v: v.to("meta"), "without values"),
+    ],
+)
+def test_tensors_that_cannot_be_copied_whole(
+    change: Callable[[Any], Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.pt"
+    torch.save(net(1).state_dict() | {"2.weight": change(torch.ones(2, 4))}, path)
+    module = net(0)
+    with pytest.raises(ConversionError, match=rf"2\.weight is .*{message}"):
+        load_weights(module, path)
+    assert same(module, net(0))
+
+
+def test_dicts_without_end_in_a_small_file(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    for _ in range(4):
+        content = {f"d{i}": content for i in range(1000)}
+    path = tmp_path / "wide.pt"
+    torch.save(content, path)
+    with pytest.raises(ConversionError, match="more than 10000 dicts"):
+        load_weights(net(), path)
+
+
+def test_an_ending_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "NET.SAFETENSORS"
+    save_file(net(1).state_dict(), path)
+    assert same(load_weights(net(0), path), net(1))
+
+
 class Evil:
     def __reduce__(self) -> Any:
         return (print, ("code ran",))
