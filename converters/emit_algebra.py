@@ -15,6 +15,8 @@ __all__ = [
     "affine",
     "aligned",
     "batch_norm",
+    "both",
+    "broadcast",
     "clip",
     "dense",
     "divide",
@@ -48,7 +50,12 @@ def aligned(constant: object, x: Ref) -> Array:
     return array.astype(np.float64) if array.dtype.kind != "f" else array
 
 
-def _both(a: object, b: object) -> tuple[Ref, Ref]:
+def both(a: object, b: object) -> tuple[Ref, Ref]:
+    """Give two signals that meet element by element.
+
+    Raises:
+        ConversionError: one is a constant, or their ranks differ.
+    """
     x, y = signal(a), signal(b)
     if len(x.shape) != len(y.shape):
         raise ConversionError(
@@ -59,11 +66,22 @@ def _both(a: object, b: object) -> tuple[Ref, Ref]:
     return x, y
 
 
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape that shapes broadcast to.
+
+    Raises:
+        ConversionError: there is none.
+    """
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ConversionError(f"shapes {[list(s) for s in shapes]} do not broadcast") from None
+
+
 def affine(e: Emitter, x: object, scale: Array | None, shift: Array | None) -> Ref:
     """Add ``x * scale + shift``; either may be None."""
     ref = signal(x)
-    given = [c for c in (scale, shift) if c is not None]
-    shape = np.broadcast_shapes(ref.shape, *(c.shape for c in given))
+    shape = broadcast(ref.shape, *(c.shape for c in (scale, shift) if c is not None))
     name = e.fresh()
     if shift is None:
         params = {"scale": np.float64(1) if scale is None else scale}
@@ -114,7 +132,7 @@ def add(e: Emitter, a: object, b: object) -> Ref:
         return affine(e, a, None, aligned(b, a))
     if not isinstance(a, Ref) and isinstance(b, Ref):
         return affine(e, b, None, aligned(a, b))
-    return e.builder.cell(e.fresh(), "add", *_both(a, b), source=e.source)
+    return e.builder.cell(e.fresh(), "add", *both(a, b), source=e.source)
 
 
 def negate(e: Emitter, x: object, part: str = "") -> Ref:
@@ -129,8 +147,7 @@ def subtract(e: Emitter, a: object, b: object) -> Ref:
         return affine(e, a, None, -aligned(b, a))
     if not isinstance(a, Ref) and isinstance(b, Ref):
         return affine(e, b, np.asarray(-1.0), aligned(a, b))
-    _both(a, b)
-    return add(e, a, negate(e, b, "negate"))
+    return e.builder.cell(e.fresh(), "subtract", *both(a, b), source=e.source)
 
 
 def multiply(e: Emitter, a: object, b: object) -> Ref:
@@ -139,16 +156,24 @@ def multiply(e: Emitter, a: object, b: object) -> Ref:
         return affine(e, a, aligned(b, a), None)
     if not isinstance(a, Ref) and isinstance(b, Ref):
         return affine(e, b, aligned(a, b), None)
-    return e.builder.cell(e.fresh(), "multiply", *_both(a, b), source=e.source)
+    return e.builder.cell(e.fresh(), "multiply", *both(a, b), source=e.source)
 
 
 def divide(e: Emitter, a: object, b: object) -> Ref:
-    """Add the quotient of a signal and a constant: a product with the rounded reciprocal."""
-    if isinstance(b, Ref) or not isinstance(a, Ref):
-        raise ConversionError(
-            "a division by a signal", hint="divide by constants, which become weights"
+    """Add a quotient; by a constant, it is a product with the rounded reciprocal."""
+    if isinstance(a, Ref) and isinstance(b, Ref):
+        return e.builder.cell(e.fresh(), "divide", *both(a, b), source=e.source)
+    if isinstance(b, Ref):
+        numerator = aligned(a, b)
+        return e.builder.cell(
+            e.fresh(),
+            "reciprocal",
+            b,
+            shape=broadcast(numerator.shape, b.shape),
+            params={"numerator": numerator},
+            source=e.source,
         )
-    divisor = aligned(b, a).astype(np.float64)
+    divisor = aligned(b, signal(a)).astype(np.float64)
     if not divisor.all():
         raise ConversionError("a division by zero")
     return affine(e, a, 1 / divisor, None)
@@ -160,26 +185,34 @@ def relu(e: Emitter, x: object) -> Ref:
 
 
 def clip(e: Emitter, x: object, low: object, high: object) -> Ref:
-    """Add a clip to [0, high], or to [0, infinity).
+    """Add a clip; from 0 upwards it is a ReLU, or a ReLU with a ceiling.
 
     Raises:
-        ConversionError: other limits.
+        ConversionError: a limit is NaN.
     """
-    bottom = None if low is None else as_array(low).astype(np.float64)
-    top = None if high is None else as_array(high).astype(np.float64)
-    if top is not None and top.size == 1 and np.isposinf(top).all():
-        top = None
-    if bottom is None or bottom.size != 1 or bottom.item() != 0:
-        raise ConversionError(
-            f"a clip to [{low}, {high}]", hint="only ReLU, and clips from 0 upwards, are handled"
-        )
-    if top is None:
-        return relu(e, x)
     ref = signal(x)
-    if top.size != 1 or not top.item() > 0:
-        raise ConversionError(f"a clip to [0, {high}]", hint="the upper limit is one number")
-    params = {"upper": top.reshape(())}
-    return e.builder.cell(e.fresh(), "clipped_relu", ref, params=params, source=e.source)
+    limits: dict[str, Array] = {}
+    for name, given, unbounded in (("lower", low, -np.inf), ("upper", high, np.inf)):
+        value = None if given is None else as_array(given).astype(np.float64)
+        if value is None or (value == unbounded).all():
+            continue
+        if not np.isfinite(value).all():
+            raise ConversionError(f"a clip to [{low}, {high}]", hint="the limits are numbers")
+        value = value.reshape(()) if value.size == 1 else aligned(value, ref)
+        # the largest float of another type stands for "no limit"
+        if abs(value).min(initial=np.inf) < np.finfo(e.float_type.dtype).max:
+            limits[name] = value
+    if not limits:
+        return ref
+    bottom, top = limits.get("lower"), limits.get("upper")
+    if bottom is not None and bottom.size == 1 and bottom.item() == 0:
+        if top is None:
+            return relu(e, x)
+        if top.size == 1 and top.item() > 0:
+            name = "clipped_relu"
+            return e.builder.cell(e.fresh(), name, ref, params={"upper": top}, source=e.source)
+    options = {"low": "lower" in limits, "high": "upper" in limits}
+    return e.builder.cell(e.fresh(), "clip", ref, params=limits, options=options, source=e.source)
 
 
 def dense(e: Emitter, x: object, weight: str, bias: str | None, axis: int = -1) -> Ref:

@@ -8,10 +8,25 @@ from math import prod
 import numpy as np
 
 from neurodeploy.converters.emit import Emitter, Padded, signal
+from neurodeploy.converters.emit_analog import constant, elementwise
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
+from neurodeploy.ir.ops import Pool, Window
 
-__all__ = ["join", "pad", "permute", "reshape", "sample_axes", "sample_axis", "select"]
+__all__ = [
+    "expand",
+    "join",
+    "pad",
+    "padded",
+    "permute",
+    "reshape",
+    "sample_axes",
+    "sample_axis",
+    "select",
+    "solid",
+]
+
+Pads = Sequence[tuple[int, int]]
 
 # positions that a selection may list; a file may claim any length
 LARGEST = 1 << 24
@@ -95,16 +110,47 @@ def select(e: Emitter, x: object, axis: int, indices: Sequence[int], *, drop: bo
     return e.builder.reshape(e.fresh("reshape"), found, shape, source=e.source)
 
 
+def expand(e: Emitter, x: object, shape: Sequence[int]) -> Ref:
+    """Add the repetition of axes of length 1, and of new axes in front, up to ``shape``.
+
+    Raises:
+        ConversionError: the shape is not one that the signal broadcasts to.
+    """
+    ref = signal(x, "the operand of an expansion")
+    wide = (*[1] * (len(shape) - len(ref.shape)), *ref.shape)
+    if len(wide) != len(shape) or any(a not in (1, b) for a, b in zip(wide, shape, strict=True)):
+        raise ConversionError(f"samples {list(ref.shape)} do not expand to {list(shape)}")
+    if prod(shape) > LARGEST:
+        raise ConversionError(f"an expansion to {list(shape)}", hint="it is too large")
+    found = ref
+    if wide != ref.shape:
+        found = e.builder.reshape(e.fresh("rank"), ref, wide, source=e.source)
+    for axis, length in enumerate(shape):
+        if wide[axis] != length:
+            found = select(e, found, axis, [0] * length)
+    return found
+
+
 def join(e: Emitter, parts: Sequence[object], axis: int) -> Ref:
-    """Add a concatenation along an axis of the batch."""
-    refs = [signal(p, "a part of a concatenation") for p in parts]
-    at = sample_axis(axis, len(refs[0].shape) + 1, "a concatenation")
+    """Add a concatenation along an axis of a sample; constants take part."""
+    shape = list(next(p.shape for p in parts if isinstance(p, Ref)))
+    refs = []
+    for value in parts:
+        if isinstance(value, np.ndarray):
+            array = value[0] if value.ndim == len(shape) + 1 else value
+            whole = list(shape)
+            if array.ndim != len(shape) or (value.ndim > len(shape) and len(value) != 1):
+                raise ConversionError(f"a constant {list(value.shape)} joins samples {shape}")
+            whole[axis] = array.shape[axis]
+            refs.append(constant(e, np.broadcast_to(array, whole)))
+        else:
+            refs.append(signal(value, "a part of a concatenation"))
     if len(refs) == 1:
         return refs[0]
-    return e.builder.concat(e.fresh(), *refs, axis=at, source=e.source)
+    return e.builder.concat(e.fresh(), *refs, axis=axis, source=e.source)
 
 
-def pad(x: object, pads: Sequence[tuple[int, int]], value: float) -> Ref | Padded:
+def pad(x: object, pads: Pads, value: float) -> Ref | Padded:
     """Keep zero padding, for each axis of a sample, for the window that follows.
 
     Raises:
@@ -118,3 +164,55 @@ def pad(x: object, pads: Sequence[tuple[int, int]], value: float) -> Ref | Padde
     before = x.pads if isinstance(x, Padded) else tuple((0, 0) for _ in inner.shape)
     both = tuple((a + c, b + d) for (a, b), (c, d) in zip(before, pads, strict=True))
     return Padded(inner, both) if any(map(any, both)) else inner
+
+
+def solid(e: Emitter, x: object) -> Ref:
+    """Give a signal; zero padding that no window takes in becomes a node of its own.
+
+    A sum over windows of one position, with padding, puts zeros around and changes nothing else.
+    """
+    if not isinstance(x, Padded):
+        return signal(x)
+    found = x.ref
+    for axis, (low, high) in enumerate(x.pads):
+        if (low, high) == (0, 0):
+            continue
+        shape = found.shape
+        inner = (prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
+        out = (*shape[:axis], low + shape[axis] + high, *shape[axis + 1 :])
+        window = Window((1, 1), (1, 1), ((low, high), (0, 0)), (1, 1))
+        rows = e.builder.reshape(e.fresh("rows"), found, inner, source=e.source)
+        padded = e.builder.map(e.fresh("pad"), Pool(window, "sum"), rows, source=e.source)
+        found = e.builder.reshape(e.fresh("padded"), padded, out, source=e.source)
+    return found
+
+
+def padded(e: Emitter, x: object, pads: Pads, mode: str, value: float) -> Ref | Padded:
+    """Add padding of any mode: by a constant, by mirroring, or by the border repeated.
+
+    Zeros wait for the window that follows; a constant c is added to zeros around ``x - c``.
+    """
+    if mode == "constant" and value == 0:
+        return pad(x, pads, 0)
+    ref = solid(e, x)
+    if mode == "constant":
+        if not np.isfinite(value):
+            raise ConversionError(f"padding with {value}")
+        inside = np.pad(np.ones(ref.shape), pads)
+        return elementwise(e, "where", inside, solid(e, pad(ref, pads, 0)), np.float64(value))
+    for axis, (low, high) in enumerate(pads):
+        n = ref.shape[axis]
+        if min(low, high) < 0 or (mode == "reflect" and max(low, high) >= n):
+            raise ConversionError(f"padding {mode} by {[low, high]} of {n} positions")
+        at = np.arange(-low, n + high)
+        if mode == "reflect":
+            at = np.abs(at)
+            at = np.where(at >= n, 2 * (n - 1) - at, at)
+        elif mode == "edge":
+            at = at.clip(0, n - 1)
+        elif mode == "wrap":
+            at %= n
+        else:
+            raise ConversionError(f"padding of mode {mode!r}", hint="constant, reflect, edge, wrap")
+        ref = select(e, ref, axis, at.tolist())
+    return ref

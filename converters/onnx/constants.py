@@ -7,6 +7,7 @@ here in numpy, in the types of the file. What would grow beyond `LARGEST` elemen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -23,6 +24,8 @@ Array = npt.NDArray[Any]
 Fold = Callable[[Operation, list[Array]], Array]
 
 LARGEST = 1 << 26
+# elements of a fill, which is stored as one value
+MOST = 1 << 36
 
 
 def _binary(function: Callable[[Array, Array], Array]) -> Fold:
@@ -130,16 +133,18 @@ def _cast(op: Operation, x: list[Array]) -> Array:
 
 def _constant_of_shape(op: Operation, x: list[Array]) -> Array:
     shape = [int(n) for n in x[0].reshape(-1)]
-    _limit(shape)
     value = op.attribute("value")
+    if min(shape, default=0) < 0 or prod(shape) > MOST:
+        raise ConversionError(f"a fill of shape {shape}", hint="it is too large")
     if value is None:
-        return np.zeros(shape, np.float32)
+        return np.broadcast_to(np.float32(0), shape)
     from neurodeploy.converters.onnx.tensors import read_tensor
 
     one = read_tensor(value, None, op.name)
     if one.size != 1:
         raise ConversionError(f"a fill with {one.size} values")
-    return np.full(shape, one.reshape(()))
+    # a view of one value: a batch of open size may have millions of rows
+    return np.broadcast_to(one.reshape(()), shape)
 
 
 def _expand(op: Operation, x: list[Array]) -> Array:
@@ -162,28 +167,102 @@ def _shape(op: Operation, x: list[Array]) -> Array:
     return full[op.integer("start", 0) : None if end is None else int(end)]
 
 
+def _range(op: Operation, x: list[Array]) -> Array:
+    start, limit, delta = (v.reshape(()).item() for v in x)
+    if not delta or (limit - start) / delta > LARGEST:
+        raise ConversionError(f"a range from {start} to {limit} by {delta}")
+    return np.asarray(np.arange(start, limit, delta)).astype(x[0].dtype)
+
+
+def _tile(op: Operation, x: list[Array]) -> Array:
+    counts = [int(n) for n in x[1].reshape(-1)]
+    _limit([max(0, n) * m for n, m in zip(counts, x[0].shape, strict=True)])
+    return np.tile(x[0], counts)
+
+
+def _reduction(function: Callable[..., Array]) -> Fold:
+    def apply(op: Operation, x: list[Array]) -> Array:
+        axes = axes_of(op, 1)
+        along = tuple(axes) if axes else None
+        return function(x[0], axis=along, keepdims=bool(op.integer("keepdims", 1)))
+
+    return apply
+
+
+def _several(function: Callable[[Array, Array], Array]) -> Fold:
+    return lambda op, x: reduce(function, x)
+
+
+def _clip(op: Operation, x: list[Array]) -> Array:
+    given = [None if v is None else v for v in x[1:3]]
+    low, high = [*given, None, None][:2]
+    return x[0] if low is None and high is None else np.clip(x[0], low, high)
+
+
+def _dequantize(op: Operation, x: list[Array]) -> Array:
+    """``(x - zero_point) * scale``, per tensor or along one axis."""
+    scale = x[1]
+    zero = x[2] if len(x) > 2 and x[2] is not None else np.zeros_like(scale, x[0].dtype)
+    if scale.ndim > 1 or op.integer("block_size", 0):
+        raise ConversionError("a quantisation in blocks")
+    if scale.size > 1:
+        shape = [1] * x[0].ndim
+        shape[op.integer("axis", 1)] = -1
+        scale, zero = scale.reshape(shape), zero.reshape(shape)
+    else:
+        scale, zero = scale.reshape(()), zero.reshape(())
+    steps: Array = (x[0].astype(np.int64) - zero.astype(np.int64)).astype(scale.dtype)
+    return np.asarray(steps * scale)
+
+
 # operator of the default domain: what it computes from constants
 FOLDS: dict[str, Fold] = {
+    "Abs": _unary(np.abs),
     "Add": _binary(np.add),
+    "And": _binary(np.logical_and),
     "Cast": _cast,
+    "Ceil": _unary(np.ceil),
+    "Clip": _clip,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
+    "Cos": _unary(np.cos),
+    "DequantizeLinear": _dequantize,
     "Div": _binary(_divide),
     "Equal": _binary(np.equal),
+    "Exp": _unary(np.exp),
     "Expand": _expand,
+    "Floor": _unary(np.floor),
     "Gather": _gather,
+    "Greater": _binary(np.greater),
+    "GreaterOrEqual": _binary(np.greater_equal),
     "Identity": _unary(np.asarray),
+    "Less": _binary(np.less),
+    "LessOrEqual": _binary(np.less_equal),
+    "Log": _unary(np.log),
+    "Max": _several(np.maximum),
+    "Min": _several(np.minimum),
     "Mul": _binary(np.multiply),
     "Neg": _unary(np.negative),
+    "Not": _unary(np.logical_not),
+    "Or": _binary(np.logical_or),
     "Pow": _binary(np.power),
+    "Range": _range,
     "Reciprocal": _unary(np.reciprocal),
-    "ReduceProd": lambda op, x: np.prod(x[0], keepdims=bool(op.integer("keepdims", 1))),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMean": _reduction(np.mean),
+    "ReduceMin": _reduction(np.min),
+    "ReduceProd": _reduction(np.prod),
+    "ReduceSum": _reduction(np.sum),
     "Reshape": _reshape,
+    "Round": _unary(np.rint),
     "Shape": _shape,
+    "Sin": _unary(np.sin),
+    "Size": lambda op, x: np.array(x[0].size, np.int64),
     "Slice": _slice,
     "Sqrt": _unary(np.sqrt),
     "Squeeze": _squeeze,
     "Sub": _binary(np.subtract),
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Where": lambda op, x: np.where(x[0], x[1], x[2]),

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from neurodeploy.converters.onnx import (
+    handlers_activations,
+    handlers_elementary,
     handlers_linear,
+    handlers_norms,
     handlers_pointwise,
     handlers_pool,
+    handlers_recurrent,
+    handlers_resize,
     handlers_shape,
 )
 from neurodeploy.converters.onnx.table import HANDLERS
 
 __all__ = [
     "HANDLERS",
+    "handlers_activations",
+    "handlers_elementary",
     "handlers_linear",
+    "handlers_norms",
     "handlers_pointwise",
     "handlers_pool",
+    "handlers_recurrent",
+    "handlers_resize",
     "handlers_shape",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurodeploy.converters.emit import Array, signal
 from neurodeploy.converters.emit_algebra import dense
+from neurodeploy.converters.emit_products import matmul, stacked
 from neurodeploy.converters.emit_windows import convolve, convolve_transposed
+from neurodeploy.converters.onnx.layout import Whole, settled
 from neurodeploy.converters.onnx.table import HANDLERS, Operation
 from neurodeploy.converters.onnx.windows import frame
 from neurodeploy.errors import ConversionError
@@ -38,10 +41,15 @@ def _bias(walk: Walk, op: Operation) -> str | None:
 @HANDLERS.handles(("", "Conv"))
 def _conv(walk: Walk, op: Operation) -> object:
     weight, kernel = _kernel(walk, op)
-    at = frame(op, op.input(0), kernel)
+    x = op.input(0)
+    if isinstance(x, Whole):
+        if x.layout.axis in (None, 0) and x.ref.shape[:1] != (1,):
+            return _conv_of_stack(walk, op, x, weight)
+        x = walk.plain(x)
+    at = frame(op, x, kernel)
     return convolve(
         walk.emit,
-        op.input(0),
+        x,
         walk.weight(op, weight, "weight"),
         _bias(walk, op),
         stride=at.stride,
@@ -49,6 +57,32 @@ def _conv(walk: Walk, op: Operation) -> object:
         dilation=at.dilation,
         groups=op.integer("group", 1),
     )
+
+
+def _conv_of_stack(walk: Walk, op: Operation, x: Whole, weight: Array) -> object:
+    """Convolve each of several parts of a sample that the file has on its batch axis.
+
+    The parts become positions of one more spatial axis, along which the kernel is 1 long; each
+    sum keeps its terms and their order.
+    """
+    e, rank = walk.emit, weight.ndim
+    if len(x.ref.shape) != rank or rank > 4:
+        raise ConversionError(f"a convolution of a stack {list(x.ref.shape)}")
+    turn = (1, 0, *range(2, rank))
+    channels_first = e.builder.permute(e.fresh("stack"), x.ref, turn, source=e.source)
+    at = frame(op, channels_first, weight.shape[2:], skip=2)
+    made = convolve(
+        e,
+        channels_first,
+        walk.weight(op, weight[:, :, None], "weight", op.input(1)),
+        _bias(walk, op),
+        stride=(1, *at.stride),
+        padding=((0, 0), *at.padding),
+        dilation=(1, *at.dilation),
+        groups=op.integer("group", 1),
+    )
+    back = e.builder.permute(e.fresh("stacked"), made, turn, source=e.source)
+    return settled(e, replace(x, ref=back))
 
 
 @HANDLERS.handles(("", "ConvTranspose"))
@@ -76,9 +110,12 @@ def _conv_transpose(walk: Walk, op: Operation) -> object:
 
 @HANDLERS.handles(("", "Gemm"))
 def _gemm(walk: Walk, op: Operation) -> object:
-    ref = signal(op.input(0), "the first factor")
+    x = op.input(0)
+    ref = x.ref if isinstance(x, Whole) else signal(x, "the first factor")
     given = walk.array(op.input(1), "the second factor")
-    if op.integer("transA", 0) or len(ref.shape) != 1 or given.ndim != 2:
+    # rows are samples, or parts of one
+    rows = isinstance(x, Whole) and len(ref.shape) == 2 and x.layout.axis != 1
+    if op.integer("transA", 0) or not (rows or len(ref.shape) == 1) or given.ndim != 2:
         raise ConversionError(
             f"a Gemm of samples {list(ref.shape)} and a constant {list(given.shape)}, "
             f"transA={op.integer('transA', 0)}",
@@ -97,7 +134,8 @@ def _gemm(walk: Walk, op: Operation) -> object:
         if beta != 1:
             vector = vector * vector.dtype.type(beta)
         bias = walk.weight(op, vector, "bias", op.input(2))
-    return dense(walk.emit, ref, walk.weight(op, weight, "weight", op.input(1)), bias)
+    made = dense(walk.emit, ref, walk.weight(op, weight, "weight", op.input(1)), bias)
+    return settled(walk.emit, replace(x, ref=made)) if isinstance(x, Whole) else made
 
 
 @HANDLERS.handles(("", "MatMul"))
@@ -110,7 +148,25 @@ def _matmul(walk: Walk, op: Operation) -> object:
         if len(right.shape) < 2:
             raise ConversionError("a product from the left mixes the samples of a batch")
         return dense(walk.emit, right, walk.weight(op, left, "weight"), None, axis=-2)
-    raise ConversionError(
-        "a product of two signals, or with a stack of matrices",
-        hint="one factor must be a constant matrix; attention is not handled",
-    )
+    if isinstance(left, Whole) and isinstance(right, np.ndarray) and right.ndim == 2:
+        if left.layout.axis == len(left.ref.shape) - 1:
+            raise ConversionError("a product along the batch axis")
+        made = dense(walk.emit, left.ref, walk.weight(op, right.T, "weight", right), None)
+        return settled(walk.emit, replace(left, ref=made))
+    if isinstance(left, Ref) and isinstance(right, Ref):
+        return matmul(walk.emit, left, right)
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return stacked(walk.emit, *(walk.plain(v) if isinstance(v, Whole) else v
+                                    for v in (left, right)))  # fmt: skip
+    return _stack(walk, left, right)
+
+
+def _stack(walk: Walk, left: object, right: object) -> object:
+    """Multiply stacks of matrices among whose axes the batch is, folded or not."""
+    a, b = walk.whole(left), walk.whole(right)
+    rank = max(len(a.ref.shape), len(b.ref.shape))
+    layouts = {w.layout.of_rank(len(w.ref.shape), rank) for w in (a, b)}
+    layout = layouts.pop()
+    if layouts or (layout.axis is not None and layout.axis >= rank - 2):
+        raise ConversionError("a product of stacks of matrices whose batch axes do not meet")
+    return settled(walk.emit, Whole(matmul(walk.emit, a.ref, b.ref), layout))

@@ -1,24 +1,19 @@
-"""Sums, products, activations and batch norm."""
+"""Sums, products and batch norm."""
 
 from __future__ import annotations
 
 from functools import reduce
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from neurodeploy.converters.emit import signal
 from neurodeploy.converters.emit_algebra import (
     add,
-    aligned,
     batch_norm,
-    clip,
     divide,
     multiply,
     negate,
-    relu,
     subtract,
 )
+from neurodeploy.converters.emit_analog import elementwise, unary
 from neurodeploy.converters.onnx.table import HANDLERS, Operation
 from neurodeploy.errors import ConversionError
 
@@ -50,41 +45,17 @@ def _mul(walk: Walk, op: Operation) -> object:
 
 @HANDLERS.handles(("", "Div"))
 def _div(walk: Walk, op: Operation) -> object:
+    kind = walk.kind(op, 0)
+    if kind is not None and kind.kind in "iu":
+        # of whole numbers, correctly rounded and then cut off: exact
+        quotient = elementwise(walk.emit, "divide", op.input(0), op.input(1), part="quotient")
+        return unary(walk.emit, "round", quotient, options={"mode": "zero"})
     return divide(walk.emit, op.input(0), op.input(1))
 
 
 @HANDLERS.handles(("", "Neg"))
 def _neg(walk: Walk, op: Operation) -> object:
     return negate(walk.emit, op.input(0))
-
-
-@HANDLERS.handles(("", "Relu"))
-def _relu(walk: Walk, op: Operation) -> object:
-    return relu(walk.emit, op.input(0))
-
-
-@HANDLERS.handles(("", "Clip"))
-def _clip(walk: Walk, op: Operation) -> object:
-    limits = [None if op.input(i) is None else walk.array(op.input(i), "a limit") for i in (1, 2)]
-    return clip(walk.emit, op.input(0), *limits)
-
-
-@HANDLERS.handles(("", "Max"))
-def _max(walk: Walk, op: Operation) -> object:
-    constants = [v for v in op.inputs if isinstance(v, np.ndarray)]
-    if len(op.inputs) != 2 or len(constants) != 1 or constants[0].any():
-        raise ConversionError("the larger of two signals", hint="use ReLU, or a max pool")
-    ref = next(v for v in op.inputs if v is not constants[0])
-    aligned(constants[0], signal(ref))
-    return relu(walk.emit, ref)
-
-
-@HANDLERS.handles(("", "LeakyRelu"))
-def _leaky(walk: Walk, op: Operation) -> object:
-    e = walk.emit
-    params = {"slope": op.number("alpha", 0.01)}
-    x = signal(op.input(0))
-    return e.builder.cell(e.fresh(), "leaky_relu", x, params=params, source=e.source)
 
 
 @HANDLERS.handles(("", "BatchNormalization"))

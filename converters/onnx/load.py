@@ -26,12 +26,14 @@ def load_onnx(
     dt: str | Fraction | None = None,
     input_shape: InputShape | None = None,
     output: int | str | None = None,
+    constants: Mapping[str, float | Sequence[float]] | None = None,
     float_type: Float = F32,
 ) -> Graph:
     """Read an ONNX model into a graph of one step.
 
     The first axis of every input is the batch, whether the file names a number there or leaves
-    it open; every sample is computed by itself. Nothing in the file is executed.
+    it open; every sample is computed by itself. Nothing in the file is executed. Integers among
+    the signals are carried as floats, which hold them exactly up to 2**24.
 
     Args:
         model: Path of the file, its bytes, or the parsed model.
@@ -39,8 +41,10 @@ def load_onnx(
             or mapping of them where there are several inputs.
         dt: Duration of a step, such as ``"1ms"``, for what is later made of the graph.
         input_shape: Shape of one sample, without the batch, where the file leaves it open; by
-            input name where there are several.
+            input name where there are several. A shape with as many axes as the file states
+            says that the file has no batch axis: it computes one sample.
         output: Which of several outputs to keep, by name or position; all by default.
+        constants: Values for inputs that are settings and no signals, such as ``{"sr": 16000}``.
         float_type: Type of the model's floats.
 
     Raises:
@@ -61,7 +65,14 @@ def load_onnx(
 
     read = read_model(model)
     shape = input_shape if example is None else example_shape(read.proto, example)
-    walk = Walk(read, dt=dt, float_type=float_type, input_shape=shape, output=output)
+    walk = Walk(
+        read,
+        dt=dt,
+        float_type=float_type,
+        input_shape=shape,
+        output=output,
+        constants=constants or {},
+    )
     walk.run()
     return walk.build(
         {

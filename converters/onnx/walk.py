@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto, TensorProto, ValueInfoProto
 
 from neurodeploy.converters.emit import Array, Emitter, Layer, Padded, layer_name, signal
 from neurodeploy.converters.emit_bias import join_biases
+from neurodeploy.converters.emit_shapes import solid
 from neurodeploy.converters.onnx.constants import FOLDS, fold
 from neurodeploy.converters.onnx.file import DEFAULT_DOMAINS, Model
 from neurodeploy.converters.onnx.handlers import HANDLERS
-from neurodeploy.converters.onnx.inputs import Shapes, choose_outputs, input_shapes
+from neurodeploy.converters.onnx.inputs import (
+    Shapes,
+    choose_outputs,
+    input_settings,
+    input_shapes,
+)
+from neurodeploy.converters.onnx.kinds import reads, signal_kinds
+from neurodeploy.converters.onnx.layout import Whole
 from neurodeploy.converters.onnx.load import InputShape
-from neurodeploy.converters.onnx.table import HINTS, Operation
+from neurodeploy.converters.onnx.table import HINTS, Handler, Operation
 from neurodeploy.converters.onnx.tensors import read_tensor
+from neurodeploy.converters.onnx.views import Views
+from neurodeploy.converters.onnx.wholes import ALONG, ELEMENTWISE, LAYOUT, handle_whole
 from neurodeploy.errors import (
     ConversionError,
     FileFormatError,
@@ -28,7 +39,7 @@ from neurodeploy.errors import (
     NeurodeployError,
 )
 from neurodeploy.ir.builder import Ref
-from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.graph import Change, Graph
 from neurodeploy.semantics.types import Float
 
 __all__ = ["Walk"]
@@ -40,9 +51,12 @@ class _Unknown:
 
 UNKNOWN = _Unknown()
 _FOLDED = {("", name) for name in FOLDS}
+# what the walk does by itself
+_OURS = {("", "Constant"), ("", "If")}
+TAKES_PADDING = frozenset({"AveragePool", "Conv", "Pad"})
 
 
-class Walk:
+class Walk(Views):
     """Translates one model; handlers read the state of the walk from it.
 
     Args:
@@ -51,6 +65,7 @@ class Walk:
         float_type: Type of weights and values.
         input_shape: Shapes of samples where the file leaves them open.
         output: Which output to keep.
+        constants: Values of inputs that are no signals.
     """
 
     def __init__(
@@ -61,16 +76,22 @@ class Walk:
         float_type: Float,
         input_shape: InputShape | None,
         output: int | str | None,
+        constants: Mapping[str, float | Sequence[float]],
     ) -> None:
         self.model = model
         self.graph = model.proto.graph
         self.opset = model.opset
         self.emit = Emitter(dt, float_type=float_type)
         self.findings: list[NeurodeployError] = []
-        self.shapes: Shapes = input_shapes(model.proto, input_shape, float_type)
         self.outputs = choose_outputs(model.proto, output)
-        self.values: dict[str, Any] = {"": None}
-        self.wanted: set[str] = set()
+        self.wanted: set[str] = set(self.outputs)
+        self.nodes = self._needed()
+        settings = input_settings(model.proto, constants)
+        self.shapes: Shapes = input_shapes(
+            model.proto, input_shape, float_type, self.wanted, settings
+        )
+        self.values: dict[str, Any] = {"": None, **settings}
+        self.kinds = signal_kinds(model.proto)
         self._initializers = {t.name: t for t in self.graph.initializer}
         self._weight_names: dict[int, str] = {}
 
@@ -81,9 +102,12 @@ class Walk:
         """Samples of a batch: what the file says, or a number that nothing else equals."""
         return self.shapes.batch
 
-    def full(self, ref: Ref) -> tuple[int, ...]:
-        """Give the shape of a signal with its batch, as the file sees it."""
-        return (self.batch, *ref.shape)
+    def kind(self, op: Operation, position: int) -> np.dtype[Any] | None:
+        """Give the type that an operand has in the file; here all signals are floats.
+
+        Only a file with integers among its signals is looked through; None for the others.
+        """
+        return self.kinds.get(op.node.input[position])
 
     def array(self, value: object, what: str) -> Array:
         """Give an operand that must be a constant.
@@ -117,14 +141,24 @@ class Walk:
             FileFormatError: weights that cannot be read.
             GraphError: weights that hold NaN or infinity.
         """
-        nodes = self._needed()
-        self._load_initializers(nodes)
+        self._load_initializers()
         for name, shape in self.shapes.samples.items():
             with self.emit.at(Layer(name, (name,))):
-                self.values[name] = self.emit.builder.input(self.emit.fresh(), shape)
-        for index, node in enumerate(nodes):
+                self.values[name] = self._input(name, shape)
+        for index, node in enumerate(self.nodes):
             self._translate(node, node.name or f"{node.op_type.lower()}_{index}")
         self._raise()
+
+    def _input(self, name: str, shape: tuple[int, ...]) -> Ref | Whole:
+        ref = self.emit.builder.input(self.emit.fresh(), shape)
+        layout = self.shapes.layouts.get(name)
+        if layout is None:
+            return ref
+        full = list(shape)
+        if layout.axis is not None:
+            full.insert(layout.axis, 1)
+        held = self.emit.builder.reshape(self.emit.fresh("batch"), ref, tuple(full))
+        return Whole(held if tuple(full) != shape else ref, layout)
 
     def _raise(self) -> None:
         for kind in (FileFormatError, ConversionError, GraphError):
@@ -134,16 +168,14 @@ class Walk:
 
     def _needed(self) -> list[NodeProto]:
         """Give the nodes that the chosen outputs depend on, in the order of the file."""
-        wanted = set(self.outputs)
         kept = []
         for node in reversed(self.graph.node):
-            if wanted.intersection(node.output) - {""}:
-                wanted.update(node.input)
+            if self.wanted.intersection(node.output) - {""}:
+                self.wanted.update(reads(node))
                 kept.append(node)
-        self.wanted = wanted
         return kept[::-1]
 
-    def _load_initializers(self, nodes: list[NodeProto]) -> None:
+    def _load_initializers(self) -> None:
         for sparse in self.graph.sparse_initializer:
             if sparse.values.name in self.wanted:
                 self._found(ConversionError("a sparse weight"), sparse.values.name)
@@ -188,11 +220,11 @@ class Walk:
         domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
         key = (domain, node.op_type)
         operands = [self.values.get(value, UNKNOWN) for value in node.input]
-        signals = any(isinstance(v, Ref | Padded) for v in operands)
+        signals = any(isinstance(v, Ref | Padded | Whole) for v in operands)
         shown = f"{domain}::{node.op_type}" if domain else node.op_type
         results: Any = UNKNOWN
         blocked = any(v is UNKNOWN for v in operands)
-        known = key in HANDLERS or key == ("", "Constant") or (not signals and key in _FOLDED)
+        known = key in HANDLERS or key in _OURS or (not signals and key in _FOLDED)
         if not known:
             hint = HINTS.get(node.op_type, "replace the operator by one that is handled")
             self._found(ConversionError(f"the operator {shown} is not handled", hint=hint), name)
@@ -212,6 +244,8 @@ class Walk:
     def _apply(self, key: tuple[str, str], op: Operation, signals: bool) -> object:
         if key == ("", "Constant"):
             return self._constant(op)
+        if key == ("", "If"):
+            return self._branch(op)
         if not signals and key in _FOLDED:
             result = fold(op)
             if op.node.op_type == "Identity":
@@ -220,7 +254,41 @@ class Walk:
             return result
         name = layer_name(op.name)
         with self.emit.at(Layer(name, (op.name,))):
-            return HANDLERS[key](self, op)
+            return self._handle(key[1], HANDLERS[key], op)
+
+    def _handle(self, name: str, handler: Handler, op: Operation) -> object:
+        """Run a handler on plain signals where that is possible, else on their full shapes."""
+        self.dropped = ()
+        if name not in TAKES_PADDING:
+            held = [solid(self.emit, v) if isinstance(v, Padded) else v for v in op.inputs]
+            op = replace(op, inputs=held)
+        if name in LAYOUT:
+            return handler(self, op)
+        along = name in ALONG or name in ELEMENTWISE
+        if any(isinstance(v, Whole) for v in op.inputs):
+            if along:
+                return handle_whole(self, handler, op)
+            held = [self.plain(v) if isinstance(v, Whole) else v for v in op.inputs]
+            return handler(self, replace(op, inputs=held))
+        try:
+            return handler(self, op)
+        except ConversionError:
+            # a file for one sample may compute along its first axis
+            if self.batch != 1 or not along:
+                raise
+        return handle_whole(self, handler, op)
+
+    def _branch(self, op: Operation) -> object:
+        """Take the branch of an If whose condition is known."""
+        condition = op.input(0)
+        if not isinstance(condition, np.ndarray) or condition.size != 1:
+            raise ConversionError("its condition depends on the network's input")
+        graph = op.attribute("then_branch" if condition.all() else "else_branch")
+        for tensor in graph.initializer:
+            self.values[tensor.name] = self._read(tensor, tensor.name)
+        for index, node in enumerate(graph.node):
+            self._translate(node, node.name or f"{op.name}/{node.op_type.lower()}_{index}")
+        return tuple(self.values[o.name] for o in graph.output)
 
     def _constant(self, op: Operation) -> object:
         value = op.attribute("value")
@@ -235,6 +303,8 @@ class Walk:
 
     def _check(self, node: NodeProto) -> None:
         """Let the onnx package check a node against the definition of its operator."""
+        if any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute):
+            return  # a branch reads names from outside; its nodes are checked when translated
         context = onnx.checker.C.CheckerContext()
         context.ir_version = max(3, min(self.model.proto.ir_version, onnx.IR_VERSION))
         context.opset_imports = {o.domain: o.version for o in self.model.proto.opset_import}
@@ -255,25 +325,57 @@ class Walk:
         """
         declared = {o.name: o for o in self.graph.output}
         for name in self.outputs:
-            ref = signal(self.values[name], f"the output {name!r}")
-            dims = declared[name].type.tensor_type.shape.dim
-            stated = [int(d.dim_value) for d in dims]
-            full = self.full(ref)
-            if stated and (
-                len(stated) != len(full)
-                or any(s not in (0, n) for s, n in zip(stated[1:], full[1:], strict=True))
-            ):
-                raise ConversionError(
-                    Finding(
-                        f"has samples of shape {list(ref.shape)}, the file declares {stated[1:]}",
-                        node=name,
-                    )
-                )
+            ref = self._output(name, declared[name])
             self.emit.builder.output(self.emit.take(name), ref, source=(name,))
         join_biases(self.emit)
         self.emit.prune()
         self.emit.builder.metadata.update(metadata)
-        return self.emit.builder.build()
+        return self.emit.builder.build(changes=self._changes())
+
+    def _changes(self) -> Iterator[Change]:
+        for name in self.shapes.whole:
+            yield Change(
+                name, (name,), "load", "integers are carried as floats", "exact up to 2**24",
+                "the graph has one type of value beside spikes",
+            )  # fmt: skip
+        for name in self.shapes.unread:
+            yield Change(
+                name, (name,), "load", "the input is left out", "exact", "no output depends on it"
+            )
+
+    def _output(self, name: str, declared: ValueInfoProto) -> Ref:
+        """Give the signal of an output, without the batch wherever it is."""
+        found = self.values[name]
+        if isinstance(found, Padded):
+            found = solid(self.emit, found)
+        held = isinstance(found, Whole)
+        value: Ref | Whole = found if held else signal(found, f"the output {name!r}")
+        stated = [int(d.dim_value) for d in declared.type.tensor_type.shape.dim]
+        full = self.full(value)
+        free = full.index(self.batch) if self.batch in full else None
+        wrong = any(
+            s > 0 and s != n
+            for i, (s, n) in enumerate(zip(stated, full, strict=False))
+            if i != free
+        )
+        if len(stated) != len(full):
+            # exporters that were told names of axes by hand also get their number wrong
+            wrong = bool(stated) and min(stated) > 0
+        if wrong:
+            raise ConversionError(
+                Finding(f"has the shape {list(full)}, the file declares {stated}", node=name)
+            )
+        if isinstance(value, Ref):
+            return value
+        layout, shape = value.layout, value.ref.shape
+        if not layout.simple:
+            raise ConversionError(Finding("has its batch folded into another axis", node=name))
+        at = layout.axis if layout.axis is not None else 0
+        kept = (*shape[:at], *shape[at + 1 :]) if shape and shape[at] == 1 else shape
+        with self.emit.at(Layer(layer_name(name), (name,))):
+            if kept == shape:
+                return value.ref
+            return self.emit.builder.reshape(self.emit.fresh("sample"), value.ref, kept)
 
 
 def _prefixed(error: NeurodeployError, shown: str) -> NeurodeployError:

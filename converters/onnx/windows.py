@@ -33,8 +33,8 @@ def pairs(flat: Sequence[int]) -> Pads:
     return tuple(zip(flat[:half], flat[half:], strict=True))
 
 
-def frame(op: Operation, x: object, kernel: Sequence[int]) -> Frame:
-    """Read the window of an operator over ``x``.
+def frame(op: Operation, x: object, kernel: Sequence[int], skip: int = 1) -> Frame:
+    """Read the window of an operator over ``x``, whose first ``skip`` axes are not spatial.
 
     Raises:
         ConversionError: attributes of the wrong length, or an unknown auto_pad.
@@ -51,10 +51,10 @@ def frame(op: Operation, x: object, kernel: Sequence[int]) -> Frame:
         padding = ((0, 0),) * rank
     elif auto in ("SAME_UPPER", "SAME_LOWER"):
         ref = x.ref if isinstance(x, Padded) else signal(x)
-        if len(ref.shape) != rank + 1:
+        if len(ref.shape) != rank + skip:
             raise ConversionError(f"{rank} spatial axes meet samples of shape {list(ref.shape)}")
         upper = auto == "SAME_UPPER"
-        padding = same_padding(ref.shape[1:], kernel, stride, dilation, upper=upper)
+        padding = same_padding(ref.shape[skip:], kernel, stride, dilation, upper=upper)
     else:
         raise ConversionError(f"auto_pad = {auto!r}")
     return Frame(tuple(kernel), stride, padding, dilation)

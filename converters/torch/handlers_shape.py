@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from neurodeploy.converters.emit import Padded, signal
 from neurodeploy.converters.emit_shapes import (
     join,
@@ -16,6 +18,7 @@ from neurodeploy.converters.emit_shapes import (
 )
 from neurodeploy.converters.torch.table import HANDLERS, Arguments
 from neurodeploy.errors import ConversionError
+from neurodeploy.ir.builder import Ref
 
 if TYPE_CHECKING:
     from neurodeploy.converters.torch.walk import Walk
@@ -78,7 +81,9 @@ def _t(walk: Walk, a: Arguments) -> object:
 
 @HANDLERS.handles("cat")
 def _cat(walk: Walk, a: Arguments) -> object:
-    return join(walk.emit, a["tensors"], a["dim"])
+    parts = [walk.array(t, "a part") if isinstance(t, torch.Tensor) else t for t in a["tensors"]]
+    rank = len(next(p for p in parts if isinstance(p, Ref)).shape) + 1
+    return join(walk.emit, parts, sample_axis(a["dim"], rank, "a concatenation"))
 
 
 @HANDLERS.handles("slice", "slice_copy")

@@ -125,5 +125,6 @@ class NodeWriter:
         inputs = self.plan.constant.get(self.node.name)
         if inputs is None:
             return text
-        varies = " || ".join(f"c->input_step[{i}] != 0" for i in sorted(inputs))
-        return f"if (t == 0 || {varies}) {text}"
+        # a constant reads no input: it is written once
+        cases = ["t == 0", *(f"c->input_step[{i}] != 0" for i in sorted(inputs))]
+        return f"if ({' || '.join(cases)}) {text}"

@@ -21,6 +21,7 @@ from neurodeploy.semantics.trace import cell
 __all__ = [
     "abs_",
     "compare",
+    "constant_",
     "divide",
     "exp",
     "inverse_sqrt",
@@ -37,6 +38,12 @@ __all__ = [
 ]
 
 LARGEST_POWER = 64
+
+
+@cell("constant", params={"value": 0.0})
+def constant_(p: Leaves, s: Leaves) -> Sym:
+    """Constant beside signals: ``value``; it has no input."""
+    return p.value
 
 
 @cell("subtract")
