@@ -156,7 +156,7 @@ def _reading(
         form=form,
         nodes=nodes,
         inputs={name: used.get(i) for i, name in enumerate(arguments)},
-        states={arguments[i]: values[i][0] for i in rolled.carried},
+        states={a: values[i][0] for i, a in enumerate(arguments) if i not in used},
         carried={arguments[i]: result for i, result in rolled.carried.items()},
         results=results,
     )

@@ -32,7 +32,7 @@ def run_eagerly(
     form: Form,
     inputs: Mapping[str, torch.Tensor],
     timesteps: int,
-    carried: Mapping[str, int] | None = None,
+    fixed: Mapping[str, int | None] | None = None,
 ) -> tuple[list[object], dict[tuple[str, str], Array]]:
     r"""Run a module over time from its initial state.
 
@@ -40,9 +40,11 @@ def run_eagerly(
         module: The module.
         leaves: Its stateful layers.
         form: How it meets time.
-        inputs: By argument, (N, T, \*shape), or (N, \*shape) for a static input and for a state.
+        inputs: By argument, (N, T, \*shape), or (N, \*shape) for a static input, for a state and
+            for what is not used.
         timesteps: Steps of a module that is called once per step.
-        carried: Arguments that are states, and the position of the result that is handed back.
+        fixed: Arguments without a time axis: for a state the position of the result that is
+            handed back, None for what is not used.
 
     Returns:
         What each call returned, and by layer and output what was seen of it, (N, T, \*shape).
@@ -52,7 +54,7 @@ def run_eagerly(
         for leaf in leaves.values():
             leaf.reset()
         if form.kind == "step":
-            results = _stepped(module, inputs, timesteps, carried or {})
+            results = _stepped(module, inputs, timesteps, fixed or {})
         else:
             results = [module(*(form.placed(x) for x in inputs.values()))]
     seen = {
@@ -68,16 +70,16 @@ def _stepped(
     module: nn.Module,
     inputs: Mapping[str, torch.Tensor],
     timesteps: int,
-    carried: Mapping[str, int],
+    fixed: Mapping[str, int | None],
 ) -> list[object]:
     """Call a module once per step and hand it back the states that it returned."""
-    states = {name: inputs[name] for name in carried}
+    states = {name: inputs[name] for name in fixed}
     results: list[object] = []
     for t in range(timesteps):
         given = (states[name] if name in states else x[:, t] for name, x in inputs.items())
         results.append(module(*given))
         flat = pytree.tree_leaves(results[-1])
-        states = {name: flat[position] for name, position in carried.items()}
+        states |= {name: flat[position] for name, position in fixed.items() if position is not None}
     return results
 
 
@@ -105,8 +107,9 @@ class Reading:
     Attributes:
         form: How the module meets time.
         nodes: By layer and output, where that is in the graph.
-        inputs: By argument of ``forward``, the input node; None for a state.
-        states: By argument that is a state, its value before the first step, for one sample.
+        inputs: By argument of ``forward``, the input node; None for a state, and for an argument
+            that is not used.
+        states: By argument that is no input, its value before the first step, for one sample.
         carried: By argument that is a state, the position of the result that is handed back.
         results: By output node, position and axis of time of a result that holds every step.
     """
@@ -151,7 +154,8 @@ def spiking_side(
                 x = torch.from_numpy(np.ascontiguousarray(inputs[name]))
                 rank = len(graph.signals[(name, "out")].shape)
                 given[argument] = _over_time(x, rank, timesteps, form)
-        called, seen = run_eagerly(module, leaves, form, given, timesteps, reading.carried)
+        fixed = {name: reading.carried.get(name) for name in reading.states}
+        called, seen = run_eagerly(module, leaves, form, given, timesteps, fixed)
         found: dict[Key, Array] = {}
         for key in record:
             values = seen[back[key]] if key in back else _result(called, *reading.results[key])

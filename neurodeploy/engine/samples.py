@@ -114,7 +114,11 @@ def check_times(graph: Graph, timesteps: int) -> None:
     """
     if not 0 <= timesteps <= MAX_STEPS:
         raise DataError(
-            Finding(f"{timesteps} steps are to be run", value=timesteps, limit=MAX_STEPS)
+            Finding(
+                f"{timesteps} timesteps are outside of the 0 to {MAX_STEPS} that a run can have",
+                value=timesteps,
+                limit=MAX_STEPS,
+            )
         )
     raise_findings(
         DataError,
