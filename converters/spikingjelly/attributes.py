@@ -56,6 +56,10 @@ class Attributes:
             return 0.0
         return float(value)
 
+    def numbers(self, **names: str) -> dict[str, float]:
+        """Give parameters of a cell by the attributes that hold them."""
+        return {ours: self.number(theirs) for ours, theirs in names.items()}
+
     def steps(self) -> None:
         """Refuse a surrogate function whose forward pass is no step."""
         self.findings += step_findings(self.module.surrogate_function, strict=False)

@@ -51,7 +51,8 @@ def if_node(module: Any, **more: str | int | bool) -> CellSpec:
 def lif_node(module: Any, **more: str | int | bool) -> CellSpec:
     """LIFNode, SimpleLIFNode: ``v + (x - (v - r)) / tau`` or ``v - (v - r) / tau + x``.
 
-    ``r`` is ``v_reset``, or 0 where that is None.
+    ``r`` is ``v_reset``, or 0 where that is None. SimpleLIFNode starts at the number 0.0, so that
+    its first ``r / tau`` is rounded once less; that may move the last bit of ``v``.
     """
     found = Attributes(module)
     found.steps()
@@ -74,6 +75,8 @@ def _leaky(
 ) -> CellSpec:
     reset, thresholds = found.reset()
     rest = found.rest()
+    if found.module.v_reset is None and type(found.module).__name__ == "SimpleLIFNode":
+        found.refuse("v_reset is None, at which its forward fails", "use LIFNode")
     if rest:
         options, params = {**options, "rest": True}, {**params, "rest": rest}
     initial = found.initial(v="v")
@@ -104,25 +107,16 @@ def cuba_lif_node(module: Any) -> CellSpec:
 
 
 def non_spiking_if_node(module: Any) -> CellSpec:
-    """NonSpikingIFNode: ``v = v + x``, read as a value; it starts at 0 in each call."""
-    found = _undecoded(module)
-    found.check()
+    """NonSpikingIFNode: ``v = v + x``, read as a value; ``decode`` is the front end's.
+
+    Like NonSpikingLIFNode it starts at 0 in each call.
+    """
     return CellSpec("li", {}, {"decay": "none"}, {"v": "v"})
 
 
 def non_spiking_lif_node(module: Any) -> CellSpec:
-    """NonSpikingLIFNode: ``v = v + (x - v) / tau``, read as a value; it starts at 0."""
-    found = _undecoded(module)
+    """NonSpikingLIFNode: ``v = v + (x - v) / tau``, read as a value."""
+    found = Attributes(module)
     tau = found.number("tau")
     found.check()
     return CellSpec("li", {"tau": tau}, {"decay": "tau", "decay_input": True}, {"v": "v"})
-
-
-def _undecoded(module: Any) -> Attributes:
-    found = Attributes(module)
-    if module.decode is not None:
-        found.refuse(
-            f"decode={module.decode!r} reads all steps at once",
-            "set decode=None and decode at the output of the graph",
-        )
-    return found

@@ -81,6 +81,7 @@ class CellLeaf(Leaf):
             initial=start,
             options=dict(self.spec.options),
             source=walk.emit.source,
+            timed=self.spec.timed,
             provenance=self.spec.provenance,
         )
         found = {theirs: builder.state(out, ours) for theirs, ours in self.spec.states.items()}

@@ -23,6 +23,7 @@ class CellSpec:
         states: The framework's name of each state, and the cell's, in the framework's order.
         initial: Of the cell's states, initial values that are not 0.
         provenance: What is worth keeping beside them.
+        timed: Names of parameters that have a leading axis of time.
     """
 
     cell: str
@@ -31,3 +32,4 @@ class CellSpec:
     states: Mapping[str, str]
     initial: Mapping[str, float] = field(default_factory=dict)
     provenance: tuple[tuple[str, str], ...] = ()
+    timed: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import pytest
 
 from cell_runs import assert_same, drive, f32, run_cell
 from neurodeploy.errors import SemanticsError
-from neurodeploy.semantics.cells import ANALOG, BUILTIN
+from neurodeploy.semantics.cells import ANALOG, BUILTIN, VARIANTS
 from neurodeploy.semantics.kinds import output_kind
 from neurodeploy.semantics.trace import _CELLS, cell_definition, trace
 from neurodeploy.semantics.types import BOOL, F32, Int
@@ -146,16 +146,19 @@ def test_the_list_of_cells_is_complete() -> None:
         for name, definition in _CELLS.items()
         if definition.function.__module__.startswith(package)
     }
-    assert {*BUILTIN, *ANALOG} == registered
+    assert {*BUILTIN, *ANALOG, *VARIANTS} == registered
     assert list(BUILTIN) == sorted(BUILTIN)
     assert list(ANALOG) == sorted(ANALOG)
+    assert list(VARIANTS) == sorted(VARIANTS)
 
 
-@pytest.mark.parametrize("name", [*BUILTIN, *ANALOG])
+@pytest.mark.parametrize("name", [*BUILTIN, *ANALOG, *VARIANTS])
 def test_every_cell_says_what_it_computes(name: str) -> None:
     definition = cell_definition(name)
     assert definition.function.__doc__
-    kinds = {"spike_scale": BOOL, "to_float": Int(-5, 5)}
+    kinds = {"spike_scale": BOOL, "to_float": Int(-5, 5), "winner": BOOL}
     inputs = {port: kinds.get(name, F32) for port in definition.inputs}
     program = trace(definition, inputs=inputs).program
-    assert all(definition.params[port.name] is not None for port in program.params)
+    tables = {"levels", "bounds"}
+    needed = {p.name for p in program.params if definition.params[p.name] is None}
+    assert needed <= tables

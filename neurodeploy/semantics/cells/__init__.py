@@ -4,26 +4,53 @@ from __future__ import annotations
 
 from neurodeploy.semantics.cells import (
     activations,
+    alpha,
     analog,
+    analog_output,
     arithmetic,
+    circuit,
+    complementary,
     elementary,
+    gated,
     gates,
     integrators,
+    multilevel,
     neurons,
+    nonlinear,
+    offset,
+    quantised,
+    rectified,
     recurrent,
+    resonate,
+    spiking_lstm,
+    winner,
 )
 
 __all__ = [
     "ANALOG",
     "BUILTIN",
+    "VARIANTS",
     "activations",
+    "alpha",
     "analog",
+    "analog_output",
     "arithmetic",
+    "circuit",
+    "complementary",
     "elementary",
+    "gated",
     "gates",
     "integrators",
+    "multilevel",
     "neurons",
+    "nonlinear",
+    "offset",
+    "quantised",
+    "rectified",
     "recurrent",
+    "resonate",
+    "spiking_lstm",
+    "winner",
 ]
 
 BUILTIN = (
@@ -83,4 +110,31 @@ ANALOG = (
     "subtract",
     "tanh",
     "where",
+)
+
+# Neurons of single frameworks (`neurodeploy.converters`). Random graphs leave these out: a
+# quadratic drive leaves the finite numbers, and their parameters have ranges of their own. Each
+# is compared with its framework, and as C, in tests/converters.
+VARIANTS = (
+    "alpha_lif",
+    "amount_lif",
+    "analog_lif",
+    "bounded_if",
+    "clif",
+    "delta_lif",
+    "eif",
+    "gated_lif",
+    "izhikevich",
+    "klif",
+    "lapicque",
+    "multilevel_lif",
+    "normalised_lif",
+    "offset_if",
+    "qif",
+    "quantised_cuba_lif",
+    "quantised_lif",
+    "rectified_lif",
+    "resonate_and_fire",
+    "spiking_lstm",
+    "winner",
 )

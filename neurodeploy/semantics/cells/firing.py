@@ -107,11 +107,19 @@ class Event:
 
 @dataclass(frozen=True)
 class Fired:
-    """The outcome of a step: output, the states of `FIRING_STATES` in use, and the event."""
+    """The outcome of a step.
+
+    Attributes:
+        out: The output.
+        states: The states of `FIRING_STATES` in use.
+        event: Where the neuron fired.
+        charged: The membrane at which it fired, before a reset in the same step.
+    """
 
     out: Sym
     states: dict[str, Sym]
     event: Event
+    charged: Sym
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +249,7 @@ class Firing:
         threshold: Sym,
         amount: Sym | None = None,
         due: Event | None = None,
+        held: Callable[[Sym], Sym] | None = None,
     ) -> Fired:
         """Give one step of a firing cell.
 
@@ -251,6 +260,7 @@ class Firing:
             threshold: Threshold of this step.
             amount: What a subtraction takes; the threshold unless given.
             due: The spike of the last step where the stored membrane does not tell it.
+            held: What becomes of the membrane before it fires, as if it were a floor.
         """
         amount = threshold if amount is None else amount
         corrected = self.timing.startswith("corrected")
@@ -261,6 +271,8 @@ class Firing:
         v = self._charged(p, s, charge, due, amount)
         if self.floor:
             v = maximum(v, p.floor)
+        if held is not None:
+            v = held(v)
         event = self.past(p, v, threshold, spiking=True)
         if self.payload == "signed_net" and event.down is not None:
             event = replace(event, down=event.down & (s.net > 0))
@@ -272,7 +284,7 @@ class Firing:
             after = self._corrected(p, v, by.up, due.up, amount)
         elif self.timing == "same" and self.reset != "none":
             after = self.after_reset(p, v, by, amount)
-        return Fired(self.emit(p, event), {"v": after, **self._counters(s, event)}, event)
+        return Fired(self.emit(p, event), {"v": after, **self._counters(s, event)}, event, v)
 
     def _charged(
         self, p: Leaves, s: Leaves, charge: Callable[[Sym], Sym], due: Event | None, amount: Sym

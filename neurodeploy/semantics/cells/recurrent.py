@@ -40,9 +40,7 @@ def recurrent_lif(
 
     Source: snnTorch 1.0.0, RLeaky, where feedback is the recurrent map of the last spikes.
     """
-    done = firing.step(
-        p, s, lambda v: membrane.charge(p, v, x) + feedback, threshold=p.threshold
-    )
+    done = firing.step(p, s, lambda v: membrane.charge(p, v, x) + feedback, threshold=p.threshold)
     return done.out, State(**done.states)
 
 

@@ -1,0 +1,97 @@
+"""LIFs whose states take the nearest of 2**depth levels in each step.
+
+``levels`` holds the levels, ascending. ``bounds`` holds at place i from 1 on the smallest value
+that becomes level i, and anything at place 0; so a source's own rule for values between two
+levels, and its rounding, are in this table.
+"""
+
+from __future__ import annotations
+
+from neurodeploy.errors import SemanticsError
+from neurodeploy.semantics.cells.firing import (
+    FIRING,
+    FIRING_PARAMS,
+    FIRING_STATE_TYPES,
+    FIRING_STATES,
+    Firing,
+)
+from neurodeploy.semantics.cells.leaves import Leaves
+from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.language import Sym, lookup, to_int, where
+from neurodeploy.semantics.trace import State, cell
+
+__all__ = ["MAX_DEPTH", "quantised_cuba_lif", "quantised_lif"]
+
+MAX_DEPTH = 16
+TABLES: dict[str, float | int | None] = {"levels": None, "bounds": None}
+
+
+def _nearest(p: Leaves, x: Sym, depth: int) -> Sym:
+    """Give the level of ``x`` by a binary search in the bounds."""
+    if type(depth) is not int or not 1 <= depth <= MAX_DEPTH:
+        raise SemanticsError(f"depth is {depth!r}, not a whole number 1 to {MAX_DEPTH}")
+    at = to_int(x - x, rounding="zero", lo=0, hi=0)
+    for bit in reversed(range(depth)):
+        # the places so far are multiples of 2**(bit + 1), so that the sum stays in the table
+        higher = at + 2**bit
+        at = where(x >= lookup(p.bounds, higher), higher, at)
+    return lookup(p.levels, at)
+
+
+@cell(
+    "quantised_lif",
+    params={**TABLES, **MEMBRANE_PARAMS, **FIRING_PARAMS},
+    states=FIRING_STATES,
+    state_types=FIRING_STATE_TYPES,
+)
+def quantised_lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    *,
+    depth: int = 8,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
+) -> tuple[Sym, State]:
+    """LIF whose membrane is put on a level after decay, input and a reset that was due.
+
+    Source: snnTorch 1.0.0, Leaky and Lapicque with ``state_quant``.
+    """
+    done = firing.step(
+        p,
+        s,
+        lambda v: membrane.charge(p, v, x),
+        threshold=p.threshold,
+        held=lambda v: _nearest(p, v, depth),
+    )
+    return done.out, State(**done.states)
+
+
+@cell(
+    "quantised_cuba_lif",
+    params={"alpha": 0.8, **TABLES, **MEMBRANE_PARAMS, **FIRING_PARAMS},
+    states={"i": 0.0, **FIRING_STATES},
+    state_types=FIRING_STATE_TYPES,
+)
+def quantised_cuba_lif(
+    p: Leaves,
+    s: Leaves,
+    x: Sym,
+    *,
+    depth: int = 8,
+    membrane: Membrane = MEMBRANE,
+    firing: Firing = FIRING,
+) -> tuple[Sym, State]:
+    """Current-based LIF, both states on levels; the membrane takes the current as it was before.
+
+    Source: snnTorch 1.0.0, Synaptic with ``state_quant``.
+    """
+    i = p.alpha * s.i + x
+    done = firing.step(
+        p,
+        s,
+        lambda v: membrane.charge(p, v, i),
+        threshold=p.threshold,
+        held=lambda v: _nearest(p, v, depth),
+    )
+    return done.out, State(i=_nearest(p, i, depth), **done.states)
