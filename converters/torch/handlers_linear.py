@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from neurodeploy.converters.emit import Padded, signal
-from neurodeploy.converters.emit_algebra import dense
+from neurodeploy.converters.emit import Layer, Padded, signal
+from neurodeploy.converters.emit_algebra import affine, dense
+from neurodeploy.converters.emit_norms import softmax
+from neurodeploy.converters.emit_products import matmul, stacked
 from neurodeploy.converters.emit_windows import (
     Pads,
     convolve,
@@ -96,7 +100,7 @@ def _addmm(walk: Walk, a: Arguments) -> object:
     return dense(walk.emit, a["mat1"], walk.weight(matrix.t(), "weight"), walk.weight(bias, "bias"))
 
 
-@HANDLERS.handles("mm", "matmul")
+@HANDLERS.handles("mm", "matmul", "bmm")
 def _matmul(walk: Walk, a: Arguments) -> object:
     left, right = a["self"], a.get("other", a.get("mat2"))
     if isinstance(left, Ref) and isinstance(right, torch.Tensor) and right.ndim == 2:
@@ -106,7 +110,24 @@ def _matmul(walk: Walk, a: Arguments) -> object:
         if len(right.shape) < 2:
             raise ConversionError("a product from the left mixes the samples of a batch")
         return dense(walk.emit, right, walk.weight(left, "weight"), None, axis=-2)
-    raise ConversionError(
-        "a product of two signals, or with a stack of matrices",
-        hint="one factor must be a matrix of parameters; attention is not handled",
-    )
+    if isinstance(left, Ref) and isinstance(right, Ref):
+        return matmul(walk.emit, left, right)
+    factors = [walk.array(f, "a factor") if isinstance(f, torch.Tensor) else f
+               for f in (left, right)]  # fmt: skip
+    return stacked(walk.emit, *factors)
+
+
+@HANDLERS.handles("scaled_dot_product_attention")
+def _attention(walk: Walk, a: Arguments) -> object:
+    """``softmax(query @ key^T * scale) @ value``, by default with scale 1 / sqrt(width)."""
+    e, query, key = walk.emit, signal(a["query"]), signal(a["key"])
+    if a["attn_mask"] is not None or a["is_causal"] or a["enable_gqa"] or a["dropout_p"]:
+        raise ConversionError("attention with a mask, dropout or grouped heads")
+    rank = len(key.shape)
+    turn = (*range(rank - 2), rank - 1, rank - 2)
+    turned = e.builder.permute(e.fresh("key"), key, turn, source=e.source)
+    scale = 1 / math.sqrt(query.shape[-1]) if a["scale"] is None else float(a["scale"])
+    with e.at(Layer(f"{e.layer.name}.scores", e.source)):
+        scores = affine(e, matmul(e, query, turned), np.asarray(scale), None)
+        weights = softmax(e, scores, (rank - 1,))
+    return matmul(e, weights, a["value"])

@@ -1,4 +1,4 @@
-"""Sums, products, activations and batch norm."""
+"""Sums, products and batch norm."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neurodeploy.converters.emit import Array, signal
+from neurodeploy.converters.emit import Array
 from neurodeploy.converters.emit_algebra import (
     add,
     batch_norm,
-    clip,
     divide,
     multiply,
     negate,
-    relu,
     subtract,
 )
 from neurodeploy.converters.torch.table import HANDLERS, Arguments
@@ -78,47 +76,6 @@ def _div(walk: Walk, a: Arguments) -> object:
 @HANDLERS.handles("neg", "negative")
 def _neg(walk: Walk, a: Arguments) -> object:
     return negate(walk.emit, a["self"])
-
-
-@HANDLERS.handles("relu")
-def _relu(walk: Walk, a: Arguments) -> object:
-    return relu(walk.emit, a["self"])
-
-
-@HANDLERS.handles("relu6")
-def _relu6(walk: Walk, a: Arguments) -> object:
-    return clip(walk.emit, a["self"], 0, 6)
-
-
-@HANDLERS.handles("clamp", "clip")
-def _clamp(walk: Walk, a: Arguments) -> object:
-    return clip(walk.emit, a["self"], _operand(walk, a["min"]), _operand(walk, a["max"]))
-
-
-@HANDLERS.handles("clamp_min")
-def _clamp_min(walk: Walk, a: Arguments) -> object:
-    return clip(walk.emit, a["self"], _operand(walk, a["min"]), None)
-
-
-@HANDLERS.handles("hardtanh")
-def _hardtanh(walk: Walk, a: Arguments) -> object:
-    return clip(walk.emit, a["self"], a["min_val"], a["max_val"])
-
-
-@HANDLERS.handles("threshold")
-def _threshold(walk: Walk, a: Arguments) -> object:
-    if a["threshold"] != 0 or a["value"] != 0:
-        raise ConversionError("a threshold other than 0", hint="use ReLU")
-    return relu(walk.emit, a["self"])
-
-
-@HANDLERS.handles("leaky_relu")
-def _leaky(walk: Walk, a: Arguments) -> object:
-    e = walk.emit
-    params = {"slope": float(a["negative_slope"])}
-    return e.builder.cell(
-        e.fresh(), "leaky_relu", signal(a["self"]), params=params, source=e.source
-    )
 
 
 def _given(walk: Walk, value: Any, what: str) -> Array | None:

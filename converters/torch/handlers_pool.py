@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from neurodeploy.converters.emit import Padded, signal
+from neurodeploy.converters.emit_analog import binary
 from neurodeploy.converters.emit_shapes import sample_axes
 from neurodeploy.converters.emit_windows import (
     adaptive_window,
@@ -121,5 +122,5 @@ def _amax(walk: Walk, a: Arguments) -> object:
 @HANDLERS.handles("max")
 def _max(walk: Walk, a: Arguments) -> object:
     if "other" in a:
-        raise ConversionError("the larger of two signals", hint="use F.relu, or a max pool")
+        return binary(walk.emit, "maximum", a["self"], a["other"])
     return _reduce(walk, a, "max"), None

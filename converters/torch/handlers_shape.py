@@ -9,8 +9,9 @@ import torch
 
 from neurodeploy.converters.emit import Padded, signal
 from neurodeploy.converters.emit_shapes import (
+    expand,
     join,
-    pad,
+    padded,
     permute,
     reshape,
     sample_axis,
@@ -56,9 +57,20 @@ def _to(walk: Walk, a: Arguments) -> object:
 
 @HANDLERS.handles("expand")
 def _expand(walk: Walk, a: Arguments) -> object:
-    if walk.shape != (walk.batch, *signal(a["self"]).shape):
-        raise ConversionError("a signal is repeated", hint="add or multiply by broadcasting")
-    return a["self"]
+    if len(walk.shape) != len(signal(a["self"]).shape) + 1 or walk.shape[0] != walk.batch:
+        raise ConversionError("a signal is repeated along new axes in front of the batch")
+    return expand(walk.emit, a["self"], walk.shape[1:])
+
+
+@HANDLERS.handles("repeat")
+def _repeat(walk: Walk, a: Arguments) -> object:
+    found, counts = signal(a["self"]), [int(n) for n in a["repeats"]]
+    if len(counts) != len(found.shape) + 1 or counts[0] != 1:
+        raise ConversionError(f"a repetition {counts} of the batch or along new axes")
+    for axis, count in enumerate(counts[1:]):
+        if count > 1:
+            found = select(walk.emit, found, axis, list(range(found.shape[axis])) * count)
+    return found
 
 
 @HANDLERS.handles("permute", "permute_copy")
@@ -144,12 +156,25 @@ def _split(walk: Walk, a: Arguments) -> Sequence[Callable[[], object]]:
 
 @HANDLERS.handles("constant_pad_nd", "pad")
 def _pad(walk: Walk, a: Arguments) -> object:
-    if a.get("mode", "constant") != "constant":
-        raise ConversionError(f"padding of mode {a['mode']!r}", hint="only zeros are handled")
+    mode = {"replicate": "edge", "circular": "wrap"}.get(a.get("mode", "constant"), a.get("mode"))
+    return _padding(walk, a, mode or "constant", float(a.get("value") or 0))
+
+
+@HANDLERS.handles("reflection_pad1d", "reflection_pad2d", "reflection_pad3d")
+def _reflection(walk: Walk, a: Arguments) -> object:
+    return _padding(walk, {"self": a["self"], "pad": a["padding"]}, "reflect", 0.0)
+
+
+@HANDLERS.handles("replication_pad1d", "replication_pad2d", "replication_pad3d")
+def _replication(walk: Walk, a: Arguments) -> object:
+    return _padding(walk, {"self": a["self"], "pad": a["padding"]}, "edge", 0.0)
+
+
+def _padding(walk: Walk, a: Arguments, mode: str, value: float) -> object:
     x = a["self"]
     rank = len((x.ref if isinstance(x, Padded) else signal(x)).shape)
     flat = a["pad"]
     pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)][::-1]
     if len(pairs) > rank:
         raise ConversionError("padding of the batch axis")
-    return pad(x, [(0, 0)] * (rank - len(pairs)) + pairs, float(a["value"] or 0))
+    return padded(walk.emit, x, [(0, 0)] * (rank - len(pairs)) + pairs, mode, value)
