@@ -46,7 +46,7 @@ class Side:
     Attributes:
         graph: The graph.
         run: What runs it; it may be a framework outside.
-        latency: Steps by which its outputs come late.
+        latency: Steps by which its outputs come late; its cells are late by their ``start``.
         keys: The outputs that ``run`` can record; None for all.
     """
 
@@ -75,7 +75,7 @@ def compare(
     """Run two forms of a network on the same samples and compare all that they compute.
 
     Nodes are matched by name, else by the layers of the source model that they came from. Time
-    is matched by the artifacts' latency.
+    is matched by the artifacts' latency; within, by the ``start`` of the cells.
 
     Args:
         a: The left side; its graph gives the rounding bound.
@@ -97,8 +97,8 @@ def compare(
     again = as_samples(right.graph, x, layout=layout)
     steps = timesteps_of(left.graph, samples, timesteps)
     tally = _Tally(left, right, steps, samples.lengths)
-    check_timed(left.graph, steps + max(0, -tally.lag))
-    check_timed(right.graph, steps + max(0, tally.lag))
+    check_timed(left.graph, steps + tally.more_left)
+    check_timed(right.graph, steps + tally.more_right)
     batch = _batch(tally, samples.count)
     for start in range(0, samples.count, batch):
         stop = min(samples.count, start + batch)
@@ -121,20 +121,42 @@ def _partners(left: Graph, right: Graph) -> dict[str, str]:
 
     An only output is matched with an only output, whatever their names.
     """
-    by_source: dict[tuple[str, ...], list[str]] = {}
-    for node in right.nodes:
-        by_source.setdefault((type(node).__name__, *node.source), []).append(node.name)
+    ours, theirs = _by_source(left), _by_source(right)
     found: dict[str, str] = {}
     for node in left.nodes:
         if isinstance(node, Input):
             continue
-        same = by_source.get((type(node).__name__, *node.source), [])
+        origin = (type(node).__name__, *node.source)
+        same = theirs.get(origin, [])
         if node.name in right:
             found[node.name] = node.name
-        elif node.source and len(same) == 1:
+        elif node.source and len(same) == len(ours[origin]) == 1 and same[0] not in left:
             found[node.name] = same[0]
     if len(left.outputs) == len(right.outputs) == 1:
         found.setdefault(left.outputs[0].name, right.outputs[0].name)
+    return found
+
+
+def _by_source(graph: Graph) -> dict[tuple[str, ...], list[str]]:
+    """Give the names of nodes by their family and the layers that they came from."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for node in graph.nodes:
+        found.setdefault((type(node).__name__, *node.source), []).append(node.name)
+    return found
+
+
+def _sent_at(side: Side) -> dict[str, int]:
+    """Give the step at which each node sends what it would send at step 0 without latency.
+
+    A lowering that makes a cell late lets it start late. A node without a start sends when it
+    must, for what it sends to arrive in time.
+    """
+    graph = side.graph
+    found = {n.name: n.start for n in graph.cells} | {n.name: side.latency for n in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.name not in found:
+            edges = [e for e in graph.edges_from[node.name] if e.target in found]
+            found[node.name] = max((found[e.target] - e.delay for e in edges), default=0)
     return found
 
 
@@ -147,12 +169,12 @@ class _Tally:
     steps: int
     lengths: npt.NDArray[np.int64] | None
     nodes: dict[str, NodeDifference] = field(default_factory=dict)
+    roots: dict[str, tuple[int, int, float]] = field(default_factory=dict)
     far: bool = False
     agreed: int = 0
 
     def __post_init__(self) -> None:
         self.partners = _partners(self.left.graph, self.right.graph)
-        self.lag = self.right.latency - self.left.latency
         self.keys = [
             (a, b, out)
             for a, b in self.partners.items()
@@ -162,6 +184,14 @@ class _Tally:
             and self.right.has((b, out))
             and self.left.graph.signals[(a, out)].shape == self.right.graph.signals[(b, out)].shape
         ]
+        lags = {a: 0 for a, _, _ in self.keys}
+        if self.left.latency or self.right.latency:
+            ours, theirs = _sent_at(self.left), _sent_at(self.right)
+            lags = {a: theirs[b] - ours[a] for a, b, _ in self.keys}
+        self.early = {a: max(0, -lag) for a, lag in lags.items()}
+        self.late = {a: max(0, lag) for a, lag in lags.items()}
+        self.more_left = max(self.early.values(), default=0)
+        self.more_right = max(self.late.values(), default=0)
         self.unmatched = tuple(sorted(self._unmatched()))
         self.ties = {a for a, b in self.partners.items() if self._ties(a, b)}
 
@@ -188,34 +218,36 @@ class _Tally:
 
     def add(self, xa: Mapping[str, Array], xb: Mapping[str, Array], start: int, seed: int) -> None:
         """Run one batch on both sides and add what differs."""
-        late, early = max(0, self.lag), max(0, -self.lag)
+        longer = _longer(self.left.graph, xa, self.more_left)
         ta = self.left.run(
-            _longer(self.left.graph, xa, early),
-            self.steps + early,
+            longer,
+            self.steps + self.more_left,
             record=[(a, o) for a, _, o in self.keys],
             seed=seed,
             first_sample=start,
         )
         tb = self.right.run(
-            _longer(self.right.graph, xb, late),
-            self.steps + late,
+            _longer(self.right.graph, xb, self.more_right),
+            self.steps + self.more_right,
             record=[(b, o) for _, b, o in self.keys],
             seed=seed,
             first_sample=start,
         )
-        va = {(a, o): ta[(a, o)][:, early:] for a, _, o in self.keys}
-        vb = {(a, o): tb[(b, o)][:, late:] for a, b, o in self.keys}
+        va = {(a, o): self._in_time(ta[(a, o)], self.early[a]) for a, _, o in self.keys}
+        vb = {(a, o): self._in_time(tb[(b, o)], self.late[a]) for a, b, o in self.keys}
         unequal = {key: _unequal(va[key], vb[key]) for key in va}
         bounds = None
         if any(d.any() for d in unequal.values()):
-            longer = _longer(self.left.graph, xa, early)
             measured = rounding_bounds(
-                self.left.graph, longer, self.steps + early, seed=seed, first_sample=start
+                self.left.graph, longer, self.steps + self.more_left, seed=seed, first_sample=start
             )
-            bounds = measured.later(early)
+            bounds = measured.later(self.early, self.steps)
         for name in dict.fromkeys(a for a, _, _ in self.keys):
             self._node(name, va, vb, unequal, bounds, start)
         self._predict(va, vb, start)
+
+    def _in_time(self, values: Array, late: int) -> Array:
+        return values[:, late : late + self.steps]
 
     def _predict(self, va: Mapping[Key, Array], vb: Mapping[Key, Array], start: int) -> None:
         """Count the samples that both sides put into one class, each by its own decoding."""
@@ -246,14 +278,21 @@ class _Tally:
         in_states = sum(int(unequal[(name, o)].sum()) for o in outs if o in states)
         first, roots, worst = None, 0, 0.0
         if mismatches or in_states:
-            where = next(o for o in outs if unequal[(name, o)].any())
-            first = _first(va[(name, where)], vb[(name, where)], unequal[(name, where)], start)
+            found = [(name, o) for o in outs if unequal[(name, o)].any()]
+            first = min(
+                (_first(va[key], vb[key], unequal[key], start) for key in found),
+                key=lambda f: (f.step, f.sample),
+            )
             if bounds is not None:
                 judged = bounds.judge(name, va, vb, unequal, ties=name in self.ties)
                 roots, worst = judged.roots, judged.worst
-                first = replace(first, margin=judged.margin)
+                if judged.first is not None:
+                    step, sample, margin = judged.first
+                    root = step, sample + start, margin
+                    self.roots[name] = min(root, self.roots.get(name, root))
                 self.far |= worst > 1.0
         before = self.nodes.get(name)
+        firsts = [f for f in (before.first if before else None, first) if f is not None]
         self.nodes[name] = NodeDifference(
             name=name,
             mismatches=mismatches + (before.mismatches if before else 0),
@@ -263,7 +302,7 @@ class _Tally:
             compared=sum(va[(name, o)].size for o in outs) + (before.compared if before else 0),
             roots=roots + (before.roots if before else 0),
             worst=max(worst, before.worst if before else 0.0),
-            first=before.first if before and before.first else first,
+            first=min(firsts, key=lambda f: f.step, default=None),  # whatever the batches are
         )
 
     def result(self, samples: int) -> Comparison:
@@ -275,18 +314,24 @@ class _Tally:
         if not self.keys or self.unmatched:
             verdict = "differs"
         outputs = self.left.graph.outputs
-        classifies = (
-            len(outputs) == 1 and len(self.left.graph.signals[(outputs[0].name, "out")].shape) == 1
-        )
-        share = self.agreed / samples if classifies else None
-        return Comparison(
-            verdict, tuple(self.nodes.values()), self.unmatched, samples, self.steps, share
-        )
+        shape = self.left.graph.signals[(outputs[0].name, "out")].shape
+        compared = {a for a, _, out in self.keys if out == "out"}
+        # an only element is the largest whatever it is
+        classifies = len(outputs) == len(shape) == 1 and shape[0] > 1
+        share = self.agreed / samples if classifies and outputs[0].name in compared else None
+        nodes = tuple(self._with_margin(n) for n in self.nodes.values())
+        return Comparison(verdict, nodes, self.unmatched, samples, self.steps, share)
+
+    def _with_margin(self, node: NodeDifference) -> NodeDifference:
+        """Add the margin of the first root, which may be known from another batch."""
+        if node.first is None or node.name not in self.roots:
+            return node
+        return replace(node, first=replace(node.first, margin=self.roots[node.name][2]))
 
 
 def _batch(tally: _Tally, samples: int) -> int:
     """Give the samples per batch; refuse what does not fit into memory."""
-    steps = tally.steps + abs(tally.lag)
+    steps = tally.steps + max(tally.more_left, tally.more_right)
     one = sum(
         side.graph.signals[(name, out)].size
         * compute_dtype(side.graph.signals[(name, out)].type).itemsize

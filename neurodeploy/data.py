@@ -162,11 +162,9 @@ def check_timed(graph: Graph, steps: int) -> None:
 def to_numpy(value: object) -> Array:
     """Give an array of an array-like or a tensor, on whatever device it is."""
     detach = getattr(value, "detach", None)
-    if callable(detach):
-        value = cast(Any, detach()).cpu().numpy()
     try:
-        return np.asarray(value)
-    except ValueError as error:
+        return np.asarray(cast(Any, detach()).cpu().numpy() if callable(detach) else value)
+    except (ValueError, TypeError, RuntimeError) as error:  # such as a sparse or bfloat16 tensor
         raise DataError(f"the data is no regular array: {error}") from error
 
 
@@ -184,8 +182,9 @@ def _gathered(
             )
     if isinstance(data, Mapping):
         arrays = {str(k): to_numpy(v) for k, v in data.items()}
-        y = arrays.pop("y", None)
-        if "x" in arrays and "x" not in graph and len(graph.inputs) == 1:
+        names = {n.name for n in graph.inputs}
+        y = None if "y" in names else arrays.pop("y", None)
+        if "x" in arrays and "x" not in names and len(names) == 1:
             arrays[first] = arrays.pop("x")
         return arrays, y, None
     if isinstance(data, np.ndarray) or hasattr(data, "detach") or hasattr(data, "__array__"):
@@ -216,13 +215,13 @@ def _from_batches(
     xs: list[Array] = []
     ys: list[Array] = []
     for batch in batches:
-        pair = isinstance(batch, list | tuple) and len(batch) == 2
-        x = to_numpy(batch[0] if pair else batch)  # type: ignore[index]
+        given, y = _x_and_y(node, batch)
+        x = to_numpy(given)
         if layout == "TN" and x.ndim == len(node.shape) + 2:
             x = np.moveaxis(x, 0, 1)
         xs.append(x)
-        if pair:
-            ys.append(np.atleast_1d(to_numpy(batch[1])))  # type: ignore[index]
+        if y is not None:
+            ys.append(np.atleast_1d(to_numpy(y)))
     if not xs:
         raise DataError("the iterable gave no batch")
     timed = int(xs[0].ndim == len(node.shape) + 2)
@@ -243,6 +242,18 @@ def _from_batches(
     if layout == "TN" and joined.ndim == len(node.shape) + 2:
         joined = np.moveaxis(joined, 0, 1)  # back: the caller moves every array once
     return {node.name: joined}, labels, lengths
+
+
+def _x_and_y(node: Input, batch: object) -> tuple[object, object]:
+    """Give the samples and the labels of a batch, None where it has no labels."""
+    if isinstance(batch, list | tuple):
+        if len(batch) == 2:
+            return batch[0], batch[1]
+        # a loader of one tensor wraps each batch into a list, which is no axis of the data
+        alone = len(batch) == 1 and hasattr(batch[0], "shape")
+        if alone and np.ndim(to_numpy(batch[0])) > len(node.shape):
+            return batch[0], None
+    return batch, None
 
 
 def _silenced(x: Array, steps: int) -> Array:

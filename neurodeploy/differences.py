@@ -19,7 +19,7 @@ class FirstDifference:
         index: Flat index of the neuron.
         a: Value on the left.
         b: Value on the right.
-        margin: ``|v - threshold|`` of the node's first root; None where no spike differs.
+        margin: ``|v - threshold|`` of the node's first root; None where it has none.
     """
 
     sample: int
@@ -93,7 +93,8 @@ class Comparison:
         samples: Samples compared.
         timesteps: Steps compared.
         predictions: Share of samples with the same prediction, each side by its own decoding;
-            None where nothing is classified.
+            None where nothing is classified: the outputs cannot be compared, or one is no vector
+            of at least two elements.
     """
 
     verdict: str

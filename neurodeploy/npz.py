@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,6 @@ from neurodeploy.ir.strict_json import shown
 __all__ = ["load_npz", "save_npz"]
 
 Array = npt.NDArray[Any]
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 MAX_NAME = 2**16 - 256  # bytes of the name of a member of a zip file
 
 
@@ -48,7 +36,7 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
             zipped = handle.read(4) in (b"PK\3\4", b"PK\5\6")
             handle.seek(0)
             arrays = dict(np.load(handle, allow_pickle=False)) if zipped else None
-    except _DAMAGED as error:
+    except Exception as error:  # damage can raise anything, from tokenize.TokenError to LZMAError
         raise DataError(f"{file.name!r} cannot be read as .npz: {error}") from error
     if arrays is not None and not all(isinstance(a, np.ndarray) for a in arrays.values()):
         raise DataError(f"{file.name!r} is a zip archive of other things than arrays")
@@ -72,10 +60,10 @@ def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
         [
             Finding(f"{shown(name)} cannot name an array of an .npz file", hint="rename the node")
             for name in arrays
-            if "\0" in name or len(name.encode()) > MAX_NAME
+            if "\0" in name or len(name.encode(errors="replace")) > MAX_NAME or _surrogate(name)
         ],
     )
-    part = file.with_name(f".{file.name[:200]}.{secrets.token_hex(4)}.part")
+    part = file.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with zipfile.ZipFile(part, "w") as archive:
             for name, array in arrays.items():
@@ -84,7 +72,14 @@ def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
                 with archive.open(member, "w", force_zip64=True) as handle:
                     np.lib.format.write_array(handle, np.asarray(array), allow_pickle=False)
         part.replace(file)
-    except OSError as error:
-        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{shown(str(path))} cannot be written: {why}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):  # where there is no such folder, there is no part
+            part.unlink(missing_ok=True)
+
+
+def _surrogate(name: str) -> bool:
+    """Say whether a name holds half a surrogate pair, which UTF-8 cannot write."""
+    return any("\ud800" <= c <= "\udfff" for c in name)

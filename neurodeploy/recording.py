@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from neurodeploy.errors import DataError, Finding, raise_findings
 from neurodeploy.ir.nodes import Decode
+from neurodeploy.memory import require_bytes
 from neurodeploy.npz import load_npz, save_npz
 
 __all__ = ["Recording", "SpikeMaps", "decode"]
@@ -82,7 +83,8 @@ class SpikeMaps(Mapping[str, Array]):
 
     def __getitem__(self, node: str) -> Array:
         shape = self.shapes[node]
-        flat = np.zeros((shape[0], shape[1], int(np.prod(shape[2:]))), np.bool_)
+        require_bytes(math.prod(shape), f"the dense form of the spikes of {node!r}")
+        flat = np.zeros((shape[0], shape[1], math.prod(shape[2:])), np.bool_)
         sample, step, index = self.events[node].T
         flat[sample, step, index] = True
         return flat.reshape(shape)
@@ -265,7 +267,7 @@ def _damage(
         ):
             yield finding(f"{key!r} does not hold a whole number for each sample")
         elif group in ("outputs", "decoded", "states") and (
-            values.shape[:1] != steps.shape or values.dtype.kind not in "biuf"
+            values.shape[:1] != steps.shape or not values.size or values.dtype.kind not in "biuf"
         ):
             yield finding(f"{key!r} does not hold a number for each of {steps.size} samples")
     events, shapes = groups.get("events", {}), groups.get("shapes", {})

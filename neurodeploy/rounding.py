@@ -35,12 +35,13 @@ class Judgement:
     Attributes:
         roots: Their number.
         worst: The worst of them, as a multiple of what rounding explains; at most 1 is near.
-        margin: ``|v - threshold|`` at the earliest; None where no decision differs.
+        first: The earliest, as (step, sample within the batch, ``|v - threshold|``); None where
+            no decision differs.
     """
 
     roots: int
     worst: float
-    margin: float | None
+    first: tuple[int, int, float] | None
 
 
 @dataclass
@@ -96,23 +97,26 @@ class Bounds:
             value and the relative drift of what arrives; 0 where nothing was rounded.
         fires: By cell, what its `fire` compares, one entry for each.
         counts: By cell, what it makes whole numbers of (`floor`, `rint`), one entry for each.
+        late: By node, the steps by which its values are looked at later than they were made.
     """
 
     graph: Graph
     drift: Mapping[Key, float]
     fires: Mapping[str, tuple[Decision, ...]]
     counts: Mapping[str, tuple[Decision, ...]]
+    late: Mapping[str, int] = field(default_factory=dict)
 
-    def later(self, steps: int) -> Bounds:
-        """Give the bounds of what happens from ``steps`` on."""
+    def later(self, late: Mapping[str, int], steps: int) -> Bounds:
+        """Give the bounds of ``steps`` steps, those of a node from ``late`` on."""
 
         def cut(all_: Mapping[str, tuple[Decision, ...]]) -> dict[str, tuple[Decision, ...]]:
             return {
-                name: tuple(replace(d, margin=d.margin[:, steps:]) for d in made)
+                name: tuple(replace(d, margin=d.margin[:, late[name] :][:, :steps]) for d in made)
                 for name, made in all_.items()
+                if name in late
             }
 
-        return replace(self, fires=cut(self.fires), counts=cut(self.counts))
+        return replace(self, fires=cut(self.fires), counts=cut(self.counts), late=late)
 
     def judge(
         self,
@@ -138,61 +142,92 @@ class Bounds:
                 ``>=``), so that no rounding is needed for it.
         """
         keys = [(name, out) for out in self.graph.node(name).outputs if (name, out) in unequal]
-        clean = self._inputs_equal(name, unequal)
+        clean = self._inputs_equal(name, left, right, unequal)
         fired = np.zeros(unequal[keys[0]].shape, np.bool_)
         counted = fired.copy()
         for key in keys:
             if _is_event(self.graph, key):
                 fired |= (left[key] != 0) != (right[key] != 0)
                 if name in self.counts:
-                    error = _apart(left[key], right[key])
-                    counted |= unequal[key] & (error > FACTOR * self.drift.get(key, 0.0))
+                    counted |= self._other_events(key, left, right, unequal)
         so_far = np.logical_or.accumulate(fired | counted, axis=1)
         clean = np.broadcast_to(clean.reshape(*clean.shape, *[1] * (fired.ndim - 2)), fired.shape)
         clean = clean & ~_before(so_far)
-        roots, worst, margin = 0, 0.0, None
+        roots, worst = 0, 0.0
+        first: tuple[int, int, float] | None = None
         for root, decided in ((fired, self.fires), (counted & ~fired, self.counts)):
             at = root & clean
             if at.any():
                 roots += int(at.sum())
-                nearest, multiple = _judged(decided.get(name, ()), at, ties=ties)
+                earliest, multiple = _judged(decided.get(name, ()), at, ties=ties)
                 worst = max(worst, multiple)
-                margin = nearest if margin is None else margin
+                first = earliest if first is None else min(first, earliest)
         for key in keys:
             open_ = unequal[key] & clean & ~so_far
             if open_.any():
                 error = _apart(left[key][open_], right[key][open_])
                 worst = max(worst, _ratio(float(error.max()), FACTOR * self.drift.get(key, 0.0)))
-        return Judgement(roots, worst, margin)
+        return Judgement(roots, worst, first)
 
-    def _inputs_equal(self, name: str, unequal: Mapping[Key, Array]) -> npt.NDArray[np.bool_]:
-        """Say for each sample and step whether all events delivered until then are equal."""
+    def _other_events(
+        self,
+        key: Key,
+        left: Mapping[Key, Array],
+        right: Mapping[Key, Array],
+        unequal: Mapping[Key, Array],
+    ) -> Array:
+        """Say where events differ by more than the rounding of their payload."""
+        bound = FACTOR * self.drift.get(key, 0.0)
+        if not bound or not unequal[key].any():
+            return unequal[key]
+        appeared = (left[key] != 0) != (right[key] != 0)
+        return np.asarray(unequal[key] & (appeared | (_apart(left[key], right[key]) > bound)))
+
+    def _inputs_equal(
+        self,
+        name: str,
+        left: Mapping[Key, Array],
+        right: Mapping[Key, Array],
+        unequal: Mapping[Key, Array],
+    ) -> npt.NDArray[np.bool_]:
+        """Say for each sample and step whether all events delivered until then are equal.
+
+        A payload within its rounding is equal: it is a number that arrives, and the drift of the
+        node itself accounts for it. Else one last bit would excuse all that comes behind it.
+        """
         some = next(iter(unequal.values()))
         clean = np.ones(some.shape[:2], np.bool_)
         for source, output, delay in _event_sources(self.graph, name):
             if (source, output) not in unequal:
                 continue
-            bad = np.asarray(unequal[(source, output)].reshape(*some.shape[:2], -1).any(axis=2))
+            other = self._other_events((source, output), left, right, unequal)
+            bad = np.asarray(other.reshape(*some.shape[:2], -1).any(axis=2))
+            delay = max(0, delay + self.late.get(source, 0) - self.late.get(name, 0))
             late = np.zeros_like(bad)
             late[:, delay:] = bad[:, : max(0, bad.shape[1] - delay)]
             clean &= ~np.logical_or.accumulate(late, axis=1)
         return clean
 
 
-def _judged(decisions: tuple[Decision, ...], at: Array, *, ties: bool) -> tuple[float, float]:
-    """Give the margin of the first of the roots ``at``, and the worst multiple of its bound.
+def _judged(
+    decisions: tuple[Decision, ...], at: Array, *, ties: bool
+) -> tuple[tuple[int, int, float], float]:
+    """Give step, sample and margin of the first root in ``at``, and the worst multiple of a bound.
 
     Of several decisions in a cell, the one that rounding turns most easily counts.
     """
+    sample, step = np.nonzero(at)[:2]
+    first = int(np.lexsort((sample, step))[0])
+    when = int(step[first]), int(sample[first])
     if not decisions:
-        return float("inf"), float("inf")
+        return (*when, float("inf")), float("inf")
     margins = np.stack([d.margin[at] for d in decisions])
     bounds = FACTOR * np.array([d.bound for d in decisions])[:, None]
     multiples = np.full(margins.shape, np.inf)
     np.divide(margins, bounds, out=multiples, where=bounds > 0)
     if ties:
         multiples[margins == 0] = np.inf
-    return float(margins.min(axis=0)[0]), float(multiples.min(axis=0).max())
+    return (*when, float(margins[:, first].min())), float(multiples.min(axis=0).max())
 
 
 def _ratio(value: float, bound: float) -> float:
@@ -292,7 +327,11 @@ def rounding_bounds(
 
 
 def _bounds(graph: Graph, drift: Mapping[Key, _Drift]) -> tuple[dict[Key, float], dict[str, float]]:
-    """Give the bound of each signal, and the largest relative rounding that arrives at a node."""
+    """Give the bound of each signal, and the largest relative rounding that arrives at a node.
+
+    What lost more than half of its digits has cancelled, and says nothing about a larger number
+    that is added to it: so much is passed on, and no more.
+    """
     bounds: dict[Key, float] = {}
     relative: dict[Key, float] = {}
     arrived: dict[str, float] = {}
@@ -303,7 +342,8 @@ def _bounds(graph: Graph, drift: Mapping[Key, _Drift]) -> tuple[dict[Key, float]
             if key in drift:
                 seen = drift[key]
                 bounds[key] = seen.bound(arrived[node.name])
-                relative[key] = bounds[key] / seen.largest if seen.largest else 0.0
+                half = float(np.sqrt(np.finfo(seen.kind).eps))
+                relative[key] = min(half, bounds[key] / seen.largest) if seen.largest else 0.0
     return bounds, arrived
 
 

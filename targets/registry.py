@@ -34,6 +34,13 @@ def _load(name: str, place: str) -> Target:
             f"target {name!r} was written for interface {found.api}, this is {API_VERSION}",
             hint="install versions that belong together",
         )
+    # nothing enforces the declaration, and one bad package must not stop the others
+    profiles: object = getattr(found, "profiles", None)
+    declared = profiles if isinstance(profiles, tuple) else ()
+    if not declared or not all(isinstance(p, Capabilities) for p in declared):
+        raise TargetError(
+            f"target {name!r} declares no profiles", hint="profiles is a tuple of Capabilities"
+        )
     return found
 
 

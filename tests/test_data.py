@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,6 +45,39 @@ def test_tensors_and_loaders() -> None:
         samples = as_samples(graph(), data, labels)
         assert np.array_equal(samples.inputs["x"], x.detach().numpy())
         assert samples.labels is not None
+
+
+def test_a_loader_of_one_tensor_has_no_axis_of_its_own() -> None:
+    x = np.arange(15.0).reshape(5, 3)
+    for data in (x, np.repeat(x[:, None], 4, axis=1)):
+        for batches in ([[data[:3]], [data[3:]]], iter([(data[:3],), (data[3:],)])):
+            samples = as_samples(graph(), batches)
+            assert np.array_equal(samples.inputs["x"], data)
+            assert samples.lengths is None
+
+
+def test_a_batch_of_one_sample_in_a_list_stays_a_batch() -> None:
+    samples = as_samples(graph(), iter([[np.arange(3.0)], [[3.0, 4.0, 5.0]]]))
+    assert samples.inputs["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_tensors_that_numpy_cannot_hold_are_refused() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    for tensor in (torch.ones(2, 3, dtype=torch.bfloat16), torch.ones(2, 3).to_sparse()):
+        with pytest.raises(DataError, match="no regular array"):
+            as_samples(graph(), tensor)
+
+
+def test_names_of_inputs_come_before_those_of_the_file_format() -> None:
+    b = GraphBuilder()
+    x, y = b.input("x", (3,)), b.input("y", (3,))
+    both = b.output("out", b.concat("c", x, y, axis=0)).build()
+    samples = as_samples(both, {"x": np.zeros((2, 3)), "y": np.ones((2, 3))})
+    assert samples.labels is None
+    assert samples.inputs["y"].sum() == 6
+    b = GraphBuilder()
+    other = b.output("out", b.reshape("x", b.input("pixels", (3,)), (3,))).build()
+    assert as_samples(other, {"x": np.ones((2, 3))}).inputs["pixels"].sum() == 6
 
 
 def test_a_time_axis_is_recognised_and_moved() -> None:
@@ -157,6 +191,43 @@ def test_damaged_files(tmp_path: Path) -> None:
         path.write_bytes(text)
         with suppress(DataError) if name.startswith("flipped") else pytest.raises(DataError):
             as_samples(graph(), path)  # some bytes of a zip file mean nothing
+
+
+HEADERS = [
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",)}",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (-3,)}",
+    "{'descr': ('<f8',), 'fortran_order': False, 'shape': ()}",
+    "(" * 5000,
+    "-" * 3000 + "1",
+    "'''open",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_hostile_headers(tmp_path: Path, header: str) -> None:
+    text = header.encode() + b"\n"
+    member = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", member)
+    with pytest.raises(DataError, match="cannot be read"):
+        as_samples(graph(), tmp_path / "x.npz")
+
+
+def test_encrypted_and_damaged_members(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros(3))
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[content.find(b"PK\3\4") + 6] |= 1  # the flag of an encrypted member
+    content[content.find(b"PK\1\2") + 8] |= 1
+    (tmp_path / "encrypted.npz").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "lzma.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", bytes(range(200)))
+    content = bytearray((tmp_path / "lzma.npz").read_bytes())
+    for at in range(content.find(b"x.npy") + 14, content.find(b"x.npy") + 45):
+        content[at] ^= 0x55
+    (tmp_path / "lzma.npz").write_bytes(content)
+    for name in ("encrypted.npz", "lzma.npz"):
+        with pytest.raises(DataError, match="cannot be read"):
+            as_samples(graph(), tmp_path / name)
 
 
 def test_a_pickled_array_is_never_unpickled(tmp_path: Path) -> None:

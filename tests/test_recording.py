@@ -206,7 +206,7 @@ BAD: dict[str, Any] = {
     "counts/n": np.zeros(5, np.int64),
     "events/n": np.array([[0, 0, 4]]),
     "shapes/n": np.array([2, 2, 4]),
-    "states/n/v": np.zeros((1, 2)),
+    "states/n/v": np.zeros((2, 0, 4)),
     "predictions": np.array(["a", "b"]),
 }
 
@@ -266,10 +266,39 @@ def test_other_files(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for place in (tmp_path / "none" / "rec.npz", tmp_path / "folder"):
+    (tmp_path / "file").touch()
+    places = ("none/rec.npz", "folder", "file/rec.npz", "\0.npz", "ü" * 150 + ".npz")
+    for place in places:
         with pytest.raises(UsageError, match="cannot be written"):
-            single().save(place)
-    assert [p.name for p in tmp_path.rglob("*")] == ["folder"]
+            single().save(tmp_path / place)
+    assert {p.name for p in tmp_path.rglob("*")} == {"folder", "file"}
+
+
+def test_the_longest_name_of_a_file_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("ü" * 125 + ".npz")
+    single().save(path)
+    assert Recording.load(path).seed == single().seed
+
+
+def test_a_name_that_no_text_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot name an array"):
+        save_npz(tmp_path / "a.npz", {"\ud800": np.zeros(1)})
+
+
+def test_decoded_values_that_are_none(tmp_path: Path) -> None:
+    single().save(tmp_path / "rec.npz")
+    arrays = load_npz(tmp_path / "rec.npz")
+    save_npz(tmp_path / "bad.npz", arrays | {"decoded": np.zeros((2, 0), np.float32)})
+    with pytest.raises(DataError, match="'decoded'"):
+        Recording.load(tmp_path / "bad.npz")
+
+
+def test_dense_spikes_that_memory_cannot_hold() -> None:
+    rec = replace(
+        single(), events={"n": np.zeros((0, 3), np.int64)}, shapes={"n": (2, 10**12, 10**12)}
+    )
+    with pytest.raises(DataError, match="dense form of the spikes of 'n' needs"):
+        rec.spikes["n"]
 
 
 def test_any_name_of_an_input_can_be_saved(tmp_path: Path) -> None:

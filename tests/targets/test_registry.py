@@ -90,6 +90,18 @@ def test_what_is_no_target_or_of_another_interface(monkeypatch: pytest.MonkeyPat
     assert resolve_target("cpu")[0] is CPU
 
 
+@pytest.mark.parametrize("profiles", [None, (), TOY, (3,)])
+def test_a_target_without_profiles_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, profiles: object
+) -> None:
+    bare = ToyTarget()
+    bare.profiles = profiles  # type: ignore[misc, assignment]
+    offer(monkeypatch, ("bare", bare))
+    assert resolve_target("cpu")[0] is CPU
+    with pytest.raises(TargetError, match="'bare' declares no profiles"):
+        target_profiles()
+
+
 @pytest.mark.parametrize("place", ["no_such_package:TARGET", "json:TARGET", "json", "raises_so:T"])
 def test_a_broken_package_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, place: str
