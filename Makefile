@@ -12,7 +12,10 @@ TEST_ENV := .venv
 DEMO_ENV := .venv-demo
 BIN := $(TEST_ENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check --no-input -c constraints.txt
-EXTRAS := torch,snntorch,onnx,toolchain,report,test
+EXTRAS := torch,snntorch,onnx,nir,toolchain,report,test
+
+# Packages that are not imported: they hold trained networks that the importers are tested on.
+NETWORKS := silero-vad basic-pitch magika rapidocr-onnxruntime ddddocr facenet-pytorch
 
 # One thread: the order of a sum inside a framework's kernel must not depend on the machine.
 export OMP_NUM_THREADS := 1
@@ -60,6 +63,7 @@ $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	$(call create_env,$(TEST_ENV))
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps $(NETWORKS)
 	@touch $@
 
 define create_env

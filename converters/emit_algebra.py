@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from neurodeploy.converters.emit import Array, Emitter, as_array, signal
-from neurodeploy.converters.emit_windows import per_channel
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.ops import Dense
@@ -22,6 +21,7 @@ __all__ = [
     "divide",
     "multiply",
     "negate",
+    "per_channel",
     "relu",
     "subtract",
 ]
@@ -76,6 +76,11 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
         return np.broadcast_shapes(*shapes)
     except ValueError:
         raise ConversionError(f"shapes {[list(s) for s in shapes]} do not broadcast") from None
+
+
+def per_channel(values: Array, rank: int) -> Array:
+    """Put ones behind a vector over the channels, for samples of ``rank`` axes."""
+    return values.reshape(-1, *[1] * (rank - 1))
 
 
 def affine(e: Emitter, x: object, scale: Array | None, shift: Array | None) -> Ref:

@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 
 from neurodeploy.converters.emit import Array, Emitter, signal
-from neurodeploy.converters.emit_algebra import affine
+from neurodeploy.converters.emit_algebra import affine, per_channel
 from neurodeploy.converters.emit_analog import binary, unary
-from neurodeploy.converters.emit_windows import per_channel
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.ops import ReduceAxes

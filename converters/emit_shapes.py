@@ -137,9 +137,13 @@ def join(e: Emitter, parts: Sequence[object], axis: int) -> Ref:
     refs = []
     for value in parts:
         if isinstance(value, np.ndarray):
-            array = value[0] if value.ndim == len(shape) + 1 else value
+            # in front is the batch: one row for all samples, however often it is repeated
+            batched = value.ndim == len(shape) + 1
+            if batched and (value != value[:1]).any():
+                raise ConversionError("a constant that differs from sample to sample")
+            array = value[0] if batched else value
             whole = list(shape)
-            if array.ndim != len(shape) or (value.ndim > len(shape) and len(value) != 1):
+            if array.ndim != len(shape):
                 raise ConversionError(f"a constant {list(value.shape)} joins samples {shape}")
             whole[axis] = array.shape[axis]
             refs.append(constant(e, np.broadcast_to(array, whole)))

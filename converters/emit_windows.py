@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from neurodeploy.converters.emit import Array, Emitter, Padded, signal, zeros
+from neurodeploy.converters.emit import Emitter, Padded, signal, zeros
+from neurodeploy.converters.emit_shapes import solid
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.ops import Conv, ConvTranspose, MaxPool, Pool, ReduceAxes, Window
@@ -145,7 +146,7 @@ def max_pool(
     ceil: bool = False,
 ) -> Ref:
     """Add a max pool; rounding up becomes padding behind, which never wins."""
-    ref, pads = _windowed(signal(x, "the input"), len(kernel), padding, "a max pool")
+    ref, pads = _windowed(solid(e, x), len(kernel), padding, "a max pool")
     window = Window(kernel, stride, pads, dilation)
     op = MaxPool(_ceiled(ref, window) if ceil else window)
     return e.builder.reduce(e.fresh(), op, ref, source=e.source)
@@ -180,7 +181,7 @@ def average_pool(
     """
     rank = len(kernel)
     if isinstance(x, Padded) and not count_padding and divisor is None:
-        signal(x)
+        x = solid(e, x)
     ref, pads = _windowed(x, rank, padding, "an average pool")
     plain = Window(kernel, stride, pads, (1,) * rank)
     window = _ceiled(ref, plain) if ceil else plain
@@ -244,8 +245,3 @@ def reduce_axes(
         return e.builder.reshape(e.fresh("reshape"), pooled, ref.shape[:1], source=e.source)
     op = ReduceAxes(function, tuple(sorted(axes)), keepdims)
     return e.builder.reduce(e.fresh(), op, ref, source=e.source)
-
-
-def per_channel(values: Array, rank: int) -> Array:
-    """Put ones behind a vector over the channels, for samples of ``rank`` axes."""
-    return values.reshape(-1, *[1] * (rank - 1))

@@ -24,36 +24,19 @@ HANDLERS: Handlers[tuple[str, str], Handler] = Handlers("ONNX")
 _LOGITS = "end the network at the logits: the largest logit is the same class"
 _RELU = "train with ReLU, ReLU6 or leaky ReLU"
 _FLOATS = "export the float model; quantise it here afterwards"
-_RECURRENT = "recurrent networks are not handled"
-_NORM = "use BatchNormalization, which is a scale and a shift"
+_LOOP = "simplify the model first: a loop is not handled"
 
 HINTS = {
-    "Softmax": _LOGITS,
-    "LogSoftmax": _LOGITS,
     "ArgMax": _LOGITS,
-    "Elu": _RELU,
-    "Erf": _RELU,
-    "Gelu": _RELU,
-    "HardSigmoid": _RELU,
-    "HardSwish": _RELU,
-    "PRelu": _RELU,
-    "Sigmoid": _RELU,
-    "Tanh": _RELU,
-    "GRU": _RECURRENT,
-    "LSTM": _RECURRENT,
-    "RNN": _RECURRENT,
-    "GroupNormalization": _NORM,
-    "InstanceNormalization": _NORM,
-    "LayerNormalization": _NORM,
-    "ConvInteger": _FLOATS,
-    "DequantizeLinear": _FLOATS,
-    "DynamicQuantizeLinear": _FLOATS,
-    "MatMulInteger": _FLOATS,
-    "QLinearConv": _FLOATS,
-    "QuantizeLinear": _FLOATS,
-    "If": "simplify the model first: a branch that depends on data is not handled",
-    "Loop": "simplify the model first: a loop is not handled",
-    "Resize": "use ConvTranspose",
+    "TopK": _LOGITS,
+    "NonMaxSuppression": "end the network at the scores: suppression belongs to what reads them",
+    "Shrink": _RELU,
+    "ThresholdedRelu": _RELU,
+    "DynamicQuantizeLSTM": _FLOATS,
+    "DynamicQuantizeMatMul": _FLOATS,
+    "QLinearMatMul": _FLOATS,
+    "Loop": _LOOP,
+    "Scan": _LOOP,
 }
 
 

@@ -31,30 +31,12 @@ TAKES_SPIKES = frozenset({
 
 _LOGITS = "end the network at the logits: the largest logit is the same class"
 _RELU = "train with ReLU, ReLU6 or leaky ReLU"
-_RECURRENT = "recurrent networks are not handled; use a spiking recurrence"
 
 HINTS = {
-    "_log_softmax": _LOGITS,
-    "_softmax": _LOGITS,
-    "log_softmax": _LOGITS,
-    "softmax": _LOGITS,
-    "elu": _RELU,
-    "gelu": _RELU,
-    "hardsigmoid": _RELU,
-    "hardswish": _RELU,
-    "mish": _RELU,
-    "prelu": _RELU,
-    "sigmoid": _RELU,
-    "silu": _RELU,
-    "softplus": _RELU,
-    "tanh": _RELU,
-    "gru": _RECURRENT,
-    "lstm": _RECURRENT,
-    "rnn_tanh": _RECURRENT,
-    "rnn_relu": _RECURRENT,
-    "group_norm": "use BatchNorm, which is a scale and a shift in evaluation",
-    "instance_norm": "use BatchNorm, which is a scale and a shift in evaluation",
-    "layer_norm": "use BatchNorm, which is a scale and a shift in evaluation",
-    "upsample_nearest2d": "use ConvTranspose2d",
-    "upsample_bilinear2d": "use ConvTranspose2d",
+    "argmax": _LOGITS,
+    "topk": _LOGITS,
+    "hardshrink": _RELU,
+    "log_sigmoid": _RELU,
+    "rrelu": _RELU,
+    "softshrink": _RELU,
 }

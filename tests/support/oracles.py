@@ -20,6 +20,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -31,19 +32,21 @@ __all__ = ["ORACLES", "Kind", "Ledger", "Oracle"]
 
 @dataclass(frozen=True)
 class Kind:
-    """Where an oracle comes from: a package, a program, or the tests themselves.
+    """Where an oracle comes from: a package, its files, a program, or the tests themselves.
 
     Attributes:
         module: Module to import, for a Python package.
         package: Its name for pip, where that differs from the module's.
         program: Program to find on the path, for a tool.
         setup: Called once with the imported module.
+        data: Only files of the package are used, such as trained networks; it is not imported.
     """
 
     module: str = ""
     package: str = ""
     program: str = ""
     setup: Callable[[ModuleType], None] | None = None
+    data: bool = False
 
 
 def _one_thread(torch: ModuleType) -> None:
@@ -70,6 +73,12 @@ ORACLES = {
     "gcc": Kind(program="gcc"),
     "qemu-arm": Kind(program="qemu-arm"),
     "qemu-aarch64": Kind(program="qemu-aarch64"),
+    "silero-vad": Kind(package="silero-vad", data=True),
+    "basic-pitch": Kind(package="basic-pitch", data=True),
+    "magika": Kind(package="magika", data=True),
+    "rapidocr": Kind(package="rapidocr-onnxruntime", data=True),
+    "ddddocr": Kind(package="ddddocr", data=True),
+    "facenet-pytorch": Kind(package="facenet-pytorch", data=True),
     "numpy": Kind(module="numpy"),
     "brute force": Kind(),
     "closed form": Kind(),
@@ -101,6 +110,11 @@ class Oracle:
         if self._module is None:
             raise TypeError(f"oracle {self.name!r} is no Python package")
         return self._module
+
+    def file(self, path: str) -> Path:
+        """Give a file of the package, by its path below site-packages."""
+        found = importlib.metadata.distribution(ORACLES[self.name].package).locate_file(path)
+        return Path(str(found))
 
     def record(self, cases: int = 1, *, spiking: int | bool = 0) -> None:
         """Add `cases` comparisons to the table, `spiking` of which had at least one spike."""
@@ -140,6 +154,8 @@ class Ledger:
 
 
 def _find(name: str, kind: Kind) -> Oracle:
+    if kind.data:
+        return _find_data(name, kind.package)
     if kind.module:
         return _find_module(name, kind)
     if kind.program:
@@ -157,6 +173,13 @@ def _find_module(name: str, kind: Kind) -> Oracle:
     if kind.setup is not None:
         kind.setup(module)
     return Oracle(name, version=importlib.metadata.version(package), _module=module)
+
+
+def _find_data(name: str, package: str) -> Oracle:
+    try:
+        return Oracle(name, version=importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return Oracle(name, missing=f"no files of {package} (pip install --no-deps {package})")
 
 
 def _find_program(name: str, program: str) -> Oracle:
