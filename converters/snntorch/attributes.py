@@ -26,13 +26,19 @@ class Attributes:
     def __init__(self, module: Any) -> None:
         self.module = module
         self.findings: list[Finding] = list(step_findings(module.spike_grad, strict=True))
-        if module.inhibition:
+        if getattr(module, "inhibition", False):
             self.refuse(
                 "inhibition=True lets one neuron of the layer fire per step",
-                "train without it",
+                "neurodeploy.converters.snntorch.inhibition writes its three nodes",
             )
-        if module.state_quant:
-            self.refuse("state_quant quantises its states in each step", "train without it")
+
+    def unquantised(self) -> None:
+        """Refuse the quantisation of states, where no cell has it."""
+        if self.module.state_quant:
+            self.refuse(
+                "state_quant quantises its states in each step",
+                "Leaky, Lapicque and Synaptic have cells for that",
+            )
 
     def refuse(self, message: str, hint: str = "") -> None:
         """Keep a reason why the neuron cannot be translated."""
@@ -51,7 +57,11 @@ class Attributes:
 
         Axes of size 1 in front are dropped: they are the batch's, and broadcast without.
         """
-        value: torch.Tensor = getattr(self.module, name).detach()
+        return self.rounded(name, getattr(self.module, name))
+
+    def rounded(self, name: str, number: torch.Tensor | float) -> torch.Tensor:
+        """Give a value that was computed of parameters likewise."""
+        value = torch.as_tensor(number).detach()
         if value.ndim and value.dtype != torch.float32 and value.is_floating_point():
             # a number of another type is rounded to the signal's; an array promotes the signal
             self.refuse(f"{name} is {value.dtype}", "convert the module with .float()")
@@ -81,11 +91,20 @@ class Attributes:
             options["reset"] = "subtract" if mechanism == "subtract" else "value"
             place = "after" if mechanism == "subtract" else zero
             options["timing"] = f"{'next' if delayed else 'corrected'}_{place}"
+            # the reset of the last step is detached; the correction is not
+            if delayed:
+                options["detach_reset"] = True
         params = {"threshold": self.tensor("threshold")}
-        amplitude = self.tensor("graded_spikes_factor")
-        if (amplitude != 1).any():
-            options["payload"] = "graded"
-            params["amplitude"] = amplitude
-            if not delayed and (amplitude == 0).any():
-                self.refuse("graded_spikes_factor is 0, and reset_delay=False divides by it")
+        self.graded(options, params)
+        if not delayed and (params.get("amplitude", torch.ones(1)) == 0).any():
+            self.refuse("graded_spikes_factor is 0, and reset_delay=False divides by it")
         return options, params
+
+    def graded(
+        self, options: dict[str, str | int | bool], params: dict[str, torch.Tensor], times: int = 1
+    ) -> None:
+        """Enter the payload of the spikes, multiplied in ``times`` times, where it is not 1."""
+        factor = self.tensor("graded_spikes_factor")
+        if (factor != 1).any():
+            options["payload"] = "graded"
+            params["amplitude"] = factor if times == 1 else factor * factor

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from neurodeploy.converters.base import Handlers
-from neurodeploy.converters.snntorch import neurons
+from neurodeploy.converters.snntorch import neurons, parts
 from neurodeploy.converters.torch.cell_spec import CellSpec
 from neurodeploy.errors import ConversionError
 
-__all__ = ["REFUSED", "SPECS", "class_name", "refusal"]
+__all__ = ["PARTS", "REFUSED", "SPECS", "class_name", "refusal"]
 
 _NEURON = "snntorch._neurons"
 
@@ -22,8 +22,40 @@ SPECS.handles(f"{_NEURON}.synaptic.Synaptic")(neurons.synaptic)
 SPECS.handles(f"{_NEURON}.rleaky.RLeaky")(neurons.recurrent_leaky)
 SPECS.handles(f"{_NEURON}.rsynaptic.RSynaptic")(neurons.recurrent_synaptic)
 
-# the same names: why the class is no cell, and a way out
-REFUSED: dict[str, tuple[str, str]] = {}
+SPECS.handles(f"{_NEURON}.lapicque.Lapicque")(neurons.lapicque)
+SPECS.handles(f"{_NEURON}.alpha.Alpha")(neurons.alpha)
+
+# layers that are more than a cell, or are called in another way: the cell in them
+PARTS: Handlers[str, Callable[[Any], CellSpec]] = Handlers("snnTorch")
+
+PARTS.handles(f"{_NEURON}.slstm.SLSTM", f"{_NEURON}.sconv2dlstm.SConv2dLSTM")(parts.spiking_lstm)
+PARTS.handles(f"{_NEURON}.leakyparallel.LeakyParallel")(parts.leaky_parallel)
+PARTS.handles(f"{_NEURON}.stateleaky.StateLeaky", f"{_NEURON}.linearleaky.LinearLeaky")(
+    parts.state_leaky
+)
+PARTS.handles(f"{_NEURON}.deltaleaky.DeltaLeaky")(parts.delta_leaky)
+
+_BASE = ("it is a base class, which computes nothing", "use Leaky")
+_MORE = "neurodeploy.converters.snntorch.parts knows the cell in it; write the rest as nodes"
+
+# the same names: why the class is no cell of its own, and a way out
+REFUSED: dict[str, tuple[str, str]] = {
+    f"{_NEURON}.slstm.SLSTM": ("its gates are maps of its own membrane", _MORE),
+    f"{_NEURON}.sconv2dlstm.SConv2dLSTM": ("its gates are maps of its own membrane", _MORE),
+    f"{_NEURON}.leakyparallel.LeakyParallel": ("it maps its input, and takes sequences", _MORE),
+    f"{_NEURON}.stateleaky.StateLeaky": ("it takes sequences alone", "use Leaky, reset none"),
+    f"{_NEURON}.linearleaky.LinearLeaky": (
+        "it maps its input, and takes sequences alone",
+        "use nn.Linear and Leaky, reset none",
+    ),
+    f"{_NEURON}.deltaleaky.DeltaLeaky": ("it takes two states as one argument", _MORE),
+    f"{_NEURON}.associative.AssociativeLeaky": (
+        "its state is a matrix that decays by what arrives, as quotients of cumulative products",
+        "use Leaky or Synaptic",
+    ),
+    f"{_NEURON}.neurons.SpikingNeuron": _BASE,
+    f"{_NEURON}.neurons.LIF": _BASE,
+}
 
 
 def class_name(module: object) -> str:
