@@ -285,6 +285,8 @@ def _loaded(model: object, data: object, recipe: Recipe) -> Graph:
     return load(
         table["model"] or model,
         example=table["example"] or table["calibrate"] or data,
+        time_axis=None if table["time-axis"] == -1 else int(table["time-axis"]),
+        steps=int(table["steps"]) or None,
         layout=str(table["layout"]),
         dt=str(table["dt"]) or None,
         output=str(table["output"]) or None,
@@ -309,6 +311,7 @@ def _kept(
         save(ann, part / "ann.nd")
         # what chose the graph has done so; the file holds the outcome
         recipe["convert"] |= dict.fromkeys(("weights", "example", "output"), "")
+        recipe["convert"] |= {"time-axis": -1, "steps": 0}
         recipe["convert"]["model"] = str(folder / "ann.nd")
     if isinstance(data, str | os.PathLike) or data is None:
         return None

@@ -17,12 +17,15 @@ __all__ = ["DEFAULTS", "Recipe", "read_recipe", "recipe_text", "with_settings"]
 Recipe = dict[str, dict[str, OptionValue]]
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
-# every key that a recipe may hold; an empty text stands for "not given"
+# every key that a recipe may hold; an empty text, the time axis -1 and 0 steps stand for "not
+# given"
 DEFAULTS: Recipe = {
     "convert": {
         "model": "",
         "weights": "",
         "example": "",
+        "time-axis": -1,
+        "steps": 0,
         "dt": "",
         "output": "",
         "decode": "",

@@ -10,6 +10,7 @@ import numpy as np
 
 from neurodeploy.artifact import Artifact, open_artifact
 from neurodeploy.comparison import Side
+from neurodeploy.converters.callable_model import build_model, is_callable_spec
 from neurodeploy.data import Data
 from neurodeploy.ir.graph import Graph
 from neurodeploy.models import read_model
@@ -32,12 +33,13 @@ def resolve_pair(
 ) -> tuple[Graph | Artifact | Side, Graph | Artifact | Side]:
     """Give what two values or paths stand for.
 
-    A torch module beside a graph is run in the way in which that graph was read: step by step,
-    over a sequence, or looping by itself.
+    A torch module, also one that ``module:callable`` builds, is run eagerly; beside a graph in
+    the way in which that graph was read: step by step, over a sequence, or looping by itself.
 
     Raises:
         UsageError: a path leads nowhere.
     """
+    a, b = _built(a), _built(b)
     if _is_module(a):
         right = resolve(b, x, layout)
         return resolve(a, x, layout, like=_graph(right)), right
@@ -72,6 +74,15 @@ def resolve(
 
         return torch_side(what, example, layout, like)
     return read_model(what, example=example, layout=layout)
+
+
+def _built(what: object) -> object:
+    """Give the module that ``module:callable`` builds; everything else as it is."""
+    if isinstance(what, str | os.PathLike) and not os.path.exists(what):
+        spec = str(what)
+        if is_callable_spec(spec):
+            return build_model(spec)
+    return what
 
 
 def _is_module(what: object) -> bool:

@@ -99,7 +99,7 @@ def convert(
         ),
     ] = "auto",
     convention: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Reading of an ambiguous format.")
+        str | None, typer.Option(metavar="NAME", help="What the neurons of a NIR file compute.")
     ] = None,
     layout: Layout = "NT",
     seed: Seed = 0,
@@ -112,7 +112,7 @@ def convert(
         raise UsageError("--example and --input-shape are both given")
     if decode is not None:
         check_decoding(decode)
-    check_place(out, ".nd")
+    check_place(out, out.suffix if out.suffix in (".nd", ".nir") else ".nd")
     given = shape_example(input_shape) if example is None else example
     with _command_in_hints(), session.progress("calibrating") as progress:
         graph = api.load(
@@ -143,7 +143,7 @@ def convert(
             )
     if decode is not None:
         converted = with_decoding(converted, decode)
-    api.save(converted, out)
+    loss = api.save(converted, out)
     document: dict[str, object] = {
         "graph": converted.digest,
         "seed": seed,
@@ -154,6 +154,9 @@ def convert(
     cells = sum(any(i.op == "fire" for i in c.program.instrs) for c in converted.cells)
     lines = [f"{out}: {len(converted.nodes)} nodes, populations that spike: {cells}"]
     lines.append(changes_text(converted))
+    if loss is not None:
+        document["findings"] = loss.to_json()
+        lines.append(str(loss))
     if report is not None:
         lines += ["", report.table()]
     session.finish(document, "\n".join(lines))

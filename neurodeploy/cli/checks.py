@@ -21,6 +21,7 @@ from neurodeploy.cli.arguments import (
 )
 from neurodeploy.cli.session import Session, verb
 from neurodeploy.errors import UsageError
+from neurodeploy.ir.graph import Graph
 
 __all__ = ["compare", "profile", "run"]
 
@@ -169,14 +170,15 @@ def compare(
     """Compare two forms of a network, spike by spike and state by state."""
     from neurodeploy import api
     from neurodeploy.differences import expected_share
+    from neurodeploy.sides import resolve_pair
 
     expected_share(expect)
-    left, right = load_path(a, input_), load_path(b, input_)
+    left, right = resolve_pair(a, b, input_, layout)
     with session.progress("comparing") as progress:
         found = api.compare(
             left, right, input_, timesteps=timesteps, layout=layout, seed=seed, progress=progress
         )
     met = found.meets(expect)
-    graph = left.graph if isinstance(left, Artifact) else left
+    graph = left if isinstance(left, Graph) else left.graph
     document = {"graph": graph.digest, "seed": seed, "expected": expect, **found.to_json()}
     session.finish(document, str(found), exit_code=0 if met else 1)

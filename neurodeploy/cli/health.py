@@ -14,6 +14,8 @@ _PACKAGES = (
     ("safetensors", "reading and writing .nd files", "pip install neurodeploy"),
     ("torch", "PyTorch models, to_torch", "pip install 'neurodeploy[torch]'"),
     ("onnx", "ONNX models", "pip install 'neurodeploy[onnx]'"),
+    ("h5py", "NIR files", "pip install 'neurodeploy[nir]'"),
+    ("nir", "NIR graphs as objects", "pip install 'neurodeploy[nir]'"),
     ("snntorch", "checks against snnTorch", "pip install 'neurodeploy[snntorch]'"),
     ("spikingjelly", "checks against SpikingJelly", "pip install 'neurodeploy[spikingjelly]'"),
     ("pandas", "bills as data frames", "pip install 'neurodeploy[report]'"),
