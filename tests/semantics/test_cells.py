@@ -10,6 +10,7 @@ import pytest
 
 from cell_runs import assert_same, drive, f32, run_cell
 from neurodeploy.errors import SemanticsError
+from neurodeploy.ir import GraphBuilder
 from neurodeploy.semantics.cells import ANALOG, BUILTIN, VARIANTS
 from neurodeploy.semantics.kinds import output_kind
 from neurodeploy.semantics.trace import _CELLS, cell_definition, trace
@@ -162,3 +163,22 @@ def test_every_cell_says_what_it_computes(name: str) -> None:
     tables = {"levels", "bounds"}
     needed = {p.name for p in program.params if definition.params[p.name] is None}
     assert needed <= tables
+
+
+def test_graphs_of_the_first_cells_keep_their_digest() -> None:
+    """A file that was written holds its programs; cells added later must not change new ones."""
+    b = GraphBuilder()
+    x = b.input("x", (3,))
+    made: dict[str, Options] = {
+        "if": {},
+        "lif": {"timing": "next_before", "reset": "value", "strict": True},
+        "cuba_lif": {"timing": "corrected_after", "payload": "graded"},
+        "alif": {"timing": "next_after", "refractory": 2},
+        "li": {"decay": "none"},
+        "cuba_li": {},
+        "threshold": {"payload": "signed", "lower": True},
+    }
+    for name, options in made.items():
+        b.output(f"{name}_out", b.cell(name, name, x, options=options))
+    digest = "00278a722ffa243f146f94ce22f265344f1a19b8de867367cb0bfd57d5071a52"
+    assert b.build().digest == digest

@@ -12,7 +12,7 @@ from neurodeploy.semantics.cells.firing import (
 )
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
-from neurodeploy.semantics.language import Sym, maximum, where
+from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 
 __all__ = ["analog_lif"]
@@ -57,7 +57,7 @@ def _activated(p: Leaves, u: Sym, activation: str) -> Sym:
     if activation == "identity":
         return u
     if activation == "relu":
-        return maximum(u, 0)
+        return where(u > 0, u, 0)
     if activation == "leaky_relu":
         return where(u > 0, u, p.slope * u)
     raise SemanticsError(

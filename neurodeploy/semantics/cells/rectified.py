@@ -12,10 +12,15 @@ from neurodeploy.semantics.cells.firing import (
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.same_step import fire_at_once
-from neurodeploy.semantics.language import Sym, maximum
+from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 
 __all__ = ["klif", "rectified_lif"]
+
+
+def _rectified(u: Sym) -> Sym:
+    """Give ``max(u, 0)``, whose gradient at 0 is 0, as torch has it."""
+    return where(u > 0, u, 0)
 
 
 @cell(
@@ -40,7 +45,7 @@ def klif(
     Source: SpikingJelly 2.0.0, KLIFNode; Jiang and Zhang 2023, "KLIF: an optimized spiking neuron
     unit for tuning surrogate gradient slope and membrane potential".
     """
-    v = maximum(p.slope * membrane.charge(p, s.v, x), 0)
+    v = _rectified(p.slope * membrane.charge(p, s.v, x))
     stored = v / p.slope if scale_reset else v
     amount = p.amount if scale_reset and firing.reset == "subtract" else p.threshold
     out, _, after = fire_at_once(firing, p, v, stored, amount=amount)
@@ -64,5 +69,5 @@ def rectified_lif(
 
     Source: snnTorch 1.0.0, LeakyParallel, a recurrent network of rectifiers with a diagonal matrix.
     """
-    done = firing.step(p, s, lambda v: maximum((p.beta * v + p.bias) + x, 0), threshold=p.threshold)
+    done = firing.step(p, s, lambda v: _rectified((p.beta * v + p.bias) + x), threshold=p.threshold)
     return done.out, State(**done.states)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,22 @@ def test_neuron_with_one_reset(
         assert (theirs["out"] < 0).any()
     if name == "ILIFNode":
         assert theirs["out"].max() == 4
+
+
+@pytest.mark.parametrize("name", ["EIFNode", "ComplementaryLIFNode"])
+def test_one_step_of_another_exp(oracle: Ledger, name: str) -> None:
+    """From the framework's own state before each step: one ulp of exp, two of m * sigmoid."""
+    soft = name == "ComplementaryLIFNode"
+    module = node(name, {"tau": 2.3} if soft else {"tau": 3.3, "v_rest": 0.05})
+    x = draw(12, 0.6 if soft else 0.4, 1.0)
+    spec = SPECS[class_name(module)](module)
+    theirs = stepped(module, x, tuple(spec.states))
+    before = {o: theirs[t][:-1].reshape(-1) for t, o in spec.states.items()}
+    alone = replace(spec, initial=before)  # each step of each sample as one neuron
+    ours = run_spec(alone, x[1:].reshape(1, 1, -1))
+    due = {n: v[1:].reshape(1, 1, -1) for n, v in theirs.items()}
+    assert_states(ours, due, ulp=2 if soft else 1)
+    oracle("spikingjelly").record(spiking=True)
 
 
 @pytest.mark.parametrize("v_reset", RESETS[1:])
