@@ -96,6 +96,7 @@ def convert(
     data: Data = None,
     timesteps: int | None = None,
     method: str = "auto",
+    keep_ann: bool = False,
     layout: str = "NT",
     seed: int = 0,
     progress: Progress | None = None,
@@ -109,6 +110,7 @@ def convert(
         data: Calibration samples; needed where something is converted.
         timesteps: T that the thresholds are chosen for, stored in the graph; default 16.
         method: ``auto``, ``none`` (keep the ANN), or the name of a method.
+        keep_ann: Let what cannot spike stay a float segment, named in ``changes``.
         layout: ``NT`` or ``TN``.
         seed: Seed of the choice of held-out samples.
         progress: Called with (done, in all).
@@ -128,6 +130,7 @@ def convert(
         samples,
         timesteps=timesteps,
         method=method,
+        keep_ann=keep_ann,
         seed=seed,
         make_runner=lambda made: make_runner(made, None)[1],
         progress=progress,

@@ -17,10 +17,17 @@ from neurodeploy.ir.types import QType
 from neurodeploy.passes.recognise import computes, is_linear
 from neurodeploy.semantics.types import Float
 
-__all__ = ["calibration_inputs", "graph_findings", "is_activation", "option_findings"]
+__all__ = [
+    "calibration_inputs",
+    "graph_findings",
+    "is_activation",
+    "option_findings",
+    "without_spikes",
+]
 
 Array = npt.NDArray[Any]
 KEEP = "method='none' keeps the network analog"
+ALONE = f"keep_ann=True (--keep-ann) keeps this part as float; {KEEP}"
 
 
 def is_activation(node: Node) -> bool:
@@ -28,21 +35,15 @@ def is_activation(node: Node) -> bool:
     return computes(node, "relu", "clipped_relu")
 
 
-def graph_findings(graph: Graph) -> Iterator[Finding]:
-    """Find what has no spiking form."""
+def graph_findings(graph: Graph, *, keep_ann: bool = False) -> Iterator[Finding]:
+    """Find what has no spiking form; with ``keep_ann``, only what cannot stay a float either."""
     for node in graph.nodes:
         for name, kind in _integers(graph, node):
             yield _of(node, f"{name} is {kind}", "convert first, then quantise")
         if isinstance(node, Cell):
             yield from _cell_findings(graph, node)
-        elif isinstance(node, Product):
-            yield _of(node, "a product of two signals is not linear", KEEP)
-        elif isinstance(node, Reduce) and not _convertible(node):
-            yield _of(
-                node,
-                f"{_what(node)} of rates is not that of spikes",
-                "end the network at the logits, or " + KEEP,
-            )
+        if not keep_ann:
+            yield from without_spikes(node)
         if isinstance(node, Map) and getattr(node.op, "delay", None) is not None:
             yield _of(node, "delayed synapses in an analog network", KEEP)
     for edge in graph.edges:
@@ -63,11 +64,23 @@ def _cell_findings(graph: Graph, node: Cell) -> Iterator[Finding]:
     elif node.states:
         names = ", ".join(s.name for s in node.states)
         yield _of(node, f"{label} keeps the state {names}", KEEP)
-    elif not is_linear(node):
+
+
+def without_spikes(node: Node) -> Iterator[Finding]:
+    """Find that a node has no spiking form, but can stay a float beside spikes."""
+    if isinstance(node, Cell) and not (is_activation(node) or node.states or is_linear(node)):
         yield _of(
             node,
-            f"{label} has no spiking form",
-            "train with ReLU or clipped ReLU in its place, or " + KEEP,
+            f"{node.definition or 'a cell'} has no spiking form",
+            "train with ReLU or clipped ReLU in its place, or " + ALONE,
+        )
+    elif isinstance(node, Product):
+        yield _of(node, "a product of two signals is not linear", ALONE)
+    elif isinstance(node, Reduce) and not _convertible(node):
+        yield _of(
+            node,
+            f"{_what(node)} of rates is not that of spikes",
+            "end the network at the logits, or " + ALONE,
         )
 
 

@@ -6,6 +6,7 @@ from neurodeploy.converters.ann_to_snn.check import (
     calibration_inputs,
     graph_findings,
     option_findings,
+    without_spikes,
 )
 from neurodeploy.converters.ann_to_snn.observe import observe
 from neurodeploy.converters.ann_to_snn.runner import (
@@ -34,6 +35,7 @@ def ann_to_snn(
     *,
     timesteps: int | None = None,
     method: str = "auto",
+    keep_ann: bool = False,
     seed: int = 0,
     make_runner: MakeRunner = reference_runner,
     progress: Progress | None = None,
@@ -56,6 +58,8 @@ def ann_to_snn(
             labels are not looked at.
         timesteps: Steps T that the spiking network will run for; 16 by default.
         method: How thresholds are chosen.
+        keep_ann: Let what has no spiking form stay a float segment; each such node is named in
+            the record of changes.
         seed: Seed of what is drawn: held-out samples, values kept of large layers.
         make_runner: Gives what runs a graph; the reference by default.
         progress: Called with (done, in all), in samples times steps.
@@ -73,18 +77,23 @@ def ann_to_snn(
     methods = ("auto", "none", *METHODS)
     raise_findings(
         ConversionError,
-        [*graph_findings(graph), *option_findings(timesteps, method, methods), *found],
+        [
+            *graph_findings(graph, keep_ann=keep_ann),
+            *option_findings(timesteps, method, methods),
+            *found,
+        ],
     )
     folded = fold_batch_norm(graph)
+    kept = [n.name for n in folded.nodes if any(without_spikes(n))] if keep_ann else []
     if method != "auto":
         meter = Meter(progress, count(inputs))
         seen = observe(folded, inputs, make_runner, meter, seed=seed)
         chosen = {n: choose_thresholds(o, method, timesteps) for n, o in seen.items()}
-        return spiking_graph(folded, chosen, timesteps)
+        return spiking_graph(folded, chosen, timesteps, kept)
     setting, held = split(inputs, seed)
     meter = Meter(progress, count(setting) + count(held) * (1 + len(METHODS) * timesteps))
     seen = observe(folded, setting, make_runner, meter, seed=seed)
-    trials = try_methods(folded, seen, METHODS, held, timesteps, make_runner, meter)
+    trials = try_methods(folded, seen, METHODS, held, timesteps, make_runner, meter, kept)
     return trials[0].graph.with_changes(_choice(trials, folded, timesteps))
 
 

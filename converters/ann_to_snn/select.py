@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,14 +72,19 @@ def mean_outputs(
     make_runner: MakeRunner,
     meter: Meter,
 ) -> list[Array]:
-    """Give the mean over the steps of each output, (N, size)."""
+    """Give the mean over the steps of each output, (N, size).
+
+    Of an output that is decoded by its last value, give that.
+    """
+    last = {(node.name, "out") for node in graph.outputs if node.decode == "membrane"}
     keys = [(node.name, "out") for node in graph.outputs]
     parts: list[list[Array]] = [[] for _ in keys]
     run = make_runner(graph)
     size = batch_size(graph, timesteps, keys)
     for trace in batches(run, inputs, timesteps, keys, size, meter):
         for part, key in zip(parts, keys, strict=True):
-            mean = trace[key].mean(axis=1, dtype=np.float64)
+            values = trace[key][:, -1:] if key in last else trace[key]
+            mean = values.mean(axis=1, dtype=np.float64)
             part.append(mean.reshape(mean.shape[0], -1))
     return [np.concatenate(part) for part in parts]
 
@@ -92,13 +97,14 @@ def try_methods(
     timesteps: int,
     make_runner: MakeRunner,
     meter: Meter,
+    kept: Collection[str] = (),
 ) -> list[Trial]:
     """Convert with each method and measure the distance to the analog network; nearest first."""
     wanted = mean_outputs(ann, held, 1, make_runner, meter)
     trials = []
     for method in methods:
         chosen = {n: choose_thresholds(o, method, timesteps) for n, o in seen.items()}
-        graph = spiking_graph(ann, chosen, timesteps)
+        graph = spiking_graph(ann, chosen, timesteps, kept)
         given = mean_outputs(graph, held, timesteps, make_runner, meter)
         trials.append(Trial(method, graph, _distance(given, wanted), _agreement(given, wanted)))
     return sorted(trials, key=lambda t: t.distance)

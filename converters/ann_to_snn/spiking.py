@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from neurodeploy.converters.ann_to_snn.check import is_activation
+from neurodeploy.converters.ann_to_snn.keep import keep_analog
 from neurodeploy.converters.ann_to_snn.thresholds import Threshold
 from neurodeploy.ir.graph import Change, Graph
 from neurodeploy.ir.nodes import Cell, Output
@@ -23,7 +24,12 @@ ACTIVATION = "activation"
 METHOD = "threshold_method"
 
 
-def spiking_graph(graph: Graph, thresholds: Mapping[str, Threshold], timesteps: int) -> Graph:
+def spiking_graph(
+    graph: Graph,
+    thresholds: Mapping[str, Threshold],
+    timesteps: int,
+    kept: Collection[str] = (),
+) -> Graph:
     """Give the spiking form of an analog network.
 
     1. Each activation named in ``thresholds`` becomes a neuron of the same name that integrates
@@ -31,13 +37,15 @@ def spiking_graph(graph: Graph, thresholds: Mapping[str, Threshold], timesteps: 
        sends spikes of the amplitude h.
     2. Max pools behind spikes pool sums over the steps (`cumulative_max_pool`).
     3. Amplitudes move into the weights that follow (`fold_spike_scale`), so that spikes travel.
-    4. All else is linear and stays: a bias, an analog input, a batch norm act at every step.
+    4. All else is linear and stays: a bias, an analog input, a batch norm act at every step. Or
+       it is kept as float (`neurodeploy.converters.ann_to_snn.keep`).
     5. Outputs average over the steps; the number of steps is stored.
 
     Args:
         graph: The analog network.
         thresholds: One per channel, for each activation that becomes a neuron.
         timesteps: Number of steps T that they were chosen for.
+        kept: Nodes that stay analog.
     """
     draft = Draft(graph, STEP)
     for name, threshold in thresholds.items():
@@ -46,6 +54,8 @@ def spiking_graph(graph: Graph, thresholds: Mapping[str, Threshold], timesteps: 
         if node.decode != "mean":
             draft.nodes[node.name] = replace(node, decode="mean")
             _note_output(draft, node)
+    if kept:
+        keep_analog(draft, kept)
     made = fold_spike_scale(cumulative_max_pool(draft.finish()))
     # amplitude cells that came and went between the passes are nobody's concern
     told = tuple(c for c in made.changes if c.node in made or c.node in graph)

@@ -109,10 +109,19 @@ def test_engine_gives_the_reference_bit_for_bit(oracle: Ledger) -> None:
         b.output(f"{name}_h", made)
         if name == "lstm_step":
             b.output("lstm_c", b.state(made, "c"))
+    b.output("mean", b.cell("m", "running_mean", refs["x"]))
     tested = {n.definition for n in b.nodes if isinstance(n, Cell)}
     assert tested == set(ANALOG)
     graph = b.build()
-    assert_same(graph, build(graph), inputs, 1)
+    assert_same(graph, build(graph), inputs, 3)
+
+
+def test_running_mean_is_the_mean_over_the_steps(oracle: Ledger) -> None:
+    x = RNG.normal(size=(7, 5)).astype(np.float32)
+    run = run_cell("running_mean", x)
+    due = np.cumsum(x.astype(np.float64), 0) / np.arange(1, 8)[:, None]
+    assert np.abs(run.out - due).max() < 1e-6
+    oracle("closed form").record()
 
 
 @pytest.mark.parametrize(
