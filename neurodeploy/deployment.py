@@ -339,6 +339,7 @@ def _converted(
         data=held or table["calibrate"] or None,
         timesteps=int(table["timesteps"]),
         method=str(table["method"]),
+        keep_ann=bool(table["keep-ann"]),
         layout=str(table["layout"]),
         seed=int(table["seed"]),
         progress=progress,

@@ -32,6 +32,7 @@ DEFAULTS: Recipe = {
         "calibrate": "",
         "timesteps": 16,
         "method": "auto",
+        "keep-ann": False,
         "layout": "NT",
         "seed": 0,
     },
@@ -120,7 +121,9 @@ def with_settings(recipe: Recipe, settings: Mapping[str, OptionValue]) -> Recipe
             findings.append(Finding(f"setting {path!r}", hint=f"VERB.KEY, VERB of {list(tables)}"))
             continue
         default = DEFAULTS.get(verb, {}).get(key)
-        if isinstance(default, int) and isinstance(value, str) and _WHOLE.fullmatch(value):
+        if isinstance(default, bool) and value in ("true", "false"):
+            value = value == "true"
+        elif isinstance(default, int) and isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
         tables[verb][key] = value
     changed, more = _checked(tables, "--set")

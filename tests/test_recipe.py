@@ -73,6 +73,15 @@ def test_every_value_comes_back(
     assert recipe_text(again, folder) == text
 
 
+def test_switches_are_set_by_word(tmp_path: Path) -> None:
+    recipe = with_settings(defaults(), {"convert.keep-ann": "true"})
+    assert recipe["convert"]["keep-ann"] is True
+    assert "keep-ann = true" in recipe_text(recipe, tmp_path)
+    assert with_settings(recipe, {"convert.keep-ann": "false"})["convert"]["keep-ann"] is False
+    with pytest.raises(UsageError, match="keep-ann = 'maybe' is no bool"):
+        with_settings(recipe, {"convert.keep-ann": "maybe"})
+
+
 @pytest.mark.parametrize(
     "value",
     ['say "hi"', "back\\slash\\", "tab\tline\r\n", "\x00\x1f\x7f", "ü 層 😀", "\u2028", "'''", "#"],

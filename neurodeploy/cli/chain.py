@@ -98,6 +98,12 @@ def convert(
             "keep the ANN.",
         ),
     ] = "auto",
+    keep_ann: Annotated[
+        bool,
+        typer.Option(
+            "--keep-ann", help="Let a part that cannot spike stay a float segment, marked as such."
+        ),
+    ] = False,
     convention: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the neurons of a NIR file compute.")
     ] = None,
@@ -131,6 +137,7 @@ def convert(
             data=calibrate,
             timesteps=timesteps,
             method=method,
+            keep_ann=keep_ann,
             layout=layout,
             seed=seed,
             progress=progress,

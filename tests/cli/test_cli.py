@@ -246,3 +246,21 @@ def test_a_reader_that_goes_away_is_no_error(files: Path) -> None:
     process.stderr.close()
     assert process.wait() == 0, error
     assert b"Traceback" not in error
+
+
+def test_convert_keeps_what_cannot_spike(cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    b = GraphBuilder()
+    y = b.cell("act", "relu", b.dense("fc", b.input("x", (6,)), rng.normal(size=(5, 6))))
+    y = b.cell("squash", "sigmoid", b.dense("fc2", y, rng.normal(size=(3, 5))))
+    nd.save(b.output("out", y).build(), tmp_path / "ann.nd")
+    np.savez(tmp_path / "c.npz", x=rng.normal(size=(40, 6)).astype(F))
+    asked = ("convert", "ann.nd", "-o", "snn.nd", "--calibrate", "c.npz", "-T", "8", "--json")
+    refused = cli(*asked)
+    assert refused.code == 2
+    assert "--keep-ann" in refused.document["findings"][0]["hint"]
+    kept = cli(*asked, "--keep-ann")
+    assert kept.code == 0
+    changes = kept.document["changes"]
+    assert ("squash", "kept as float: not spikes") in {(c["node"], c["what"]) for c in changes}
+    assert cli("run", "snn.nd", "--input", "c.npz", "--json").code == 0

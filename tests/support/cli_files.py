@@ -135,7 +135,7 @@ def _write_onnx(folder: Path, draw: np.random.Generator) -> None:
     odd = [
         flat,
         node("Frobnicate", ["f"], "p", name="first_odd"),
-        node("Erf", ["p"], "q", name="second_odd"),
+        node("Det", ["p"], "q", name="second_odd"),
         node("Gemm", ["q", "w", "b"], "r"),
         node("Zap", ["r"], "y", name="third_odd", domain="my.own"),
     ]
