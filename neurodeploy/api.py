@@ -27,6 +27,7 @@ REPORT_SAMPLES = 256
 
 if TYPE_CHECKING:
     from neurodeploy.converters.ann_to_snn import ConversionReport
+    from neurodeploy.converters.nir import NirLoss
     from neurodeploy.profile import Bill
 
 __all__ = [
@@ -59,8 +60,9 @@ def load(
     """Read a trained model into a graph, and prove that the graph computes the same.
 
     Args:
-        model: A torch module; the path of an ``.onnx`` or ``.nd`` file; ``package.module:callable``
-            or ``file.py:callable`` that returns a torch module (this runs that code); or a graph.
+        model: A torch module; the path of an ``.onnx``, ``.nir`` or ``.nd`` file;
+            ``package.module:callable`` or ``file.py:callable`` that returns a torch module (this
+            runs that code); or a graph, ours or NIR's.
         example: Samples, batch first; needed for torch modules.
         time_axis: Axis of time where ``forward`` takes the sequence.
         steps: Steps where ``forward`` takes one static input and loops by itself.
@@ -68,7 +70,8 @@ def load(
         dt: Duration of a step, such as ``"1ms"``.
         output: Which of several outputs to keep, by name or position.
         weights: File of weights, with ``:KEY`` for a nested state dict.
-        convention: Reading of an ambiguous format; none of the formats read today has one.
+        convention: What the neurons of a NIR file compute in a step; found from its parameters
+            where they tell (`neurodeploy.converters.nir.conventions`).
 
     Raises:
         ConversionError: everything that cannot be read, all at once.
@@ -165,9 +168,26 @@ def conversion_report(
     )
 
 
-def save(graph: Graph, path: Path_) -> None:
-    """Write a graph to an ``.nd`` file; the same graph and history give the same bytes."""
+def save(graph: Graph, path: Path_) -> NirLoss | None:
+    """Write a graph to an ``.nd`` or ``.nir`` file; the same graph and history, the same bytes.
+
+    Args:
+        graph: The graph.
+        path: The file. One that ends in ``.nir`` holds the nearest NIR nodes, and the exact graph
+            beside them for `load`.
+
+    Returns:
+        What NIR cannot say, for a ``.nir`` file.
+
+    Raises:
+        ConversionError: all nodes for which NIR has none.
+    """
+    if Path(path).suffix.lower() == ".nir":
+        from neurodeploy.converters.nir import save_nir
+
+        return save_nir(graph, path)
     save_graph(graph, Path(path))
+    return None
 
 
 def run(
