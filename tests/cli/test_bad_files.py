@@ -134,7 +134,8 @@ def test_unknown_operators_are_all_listed_with_their_nodes(tool: Tool) -> None:
     refused(tool, "deploy", "unknown.onnx", "--target", "cpu", "--data", "images.npz", "-o", "made")
     refused(tool, "inspect", "unknown.onnx")
     curved = refused(tool, *TORCH.format("curved").split())
-    assert [f["node"] for f in curved.document["findings"]] == ["2", "4"]
+    # the last: nothing in it would spike
+    assert [f["node"] for f in curved.document["findings"]] == ["2", "4", ""]
 
 
 def test_nan_weights(tool: Tool, folder: Path) -> None:
