@@ -94,20 +94,33 @@ class _OneInput(Leaf):
 class NodeLeaf(_OneInput, CellLeaf):
     """A neuron."""
 
+    @property
+    def comparable(self) -> tuple[str, ...]:
+        """All states, or over a sequence those that the layer can keep of every step."""
+        return ("out", *self._kept) if self.over_time else self.outputs
+
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        if hasattr(self.module, "store_state_seqs"):
+            return ("v", "m")
+        return ("v",) if hasattr(self.module, "store_v_seq") else ()
+
     def reset(self) -> None:
-        """Return every memory to its initial value; keep the membrane of every step."""
+        """Return every memory to its initial value; keep what can be kept of every step."""
         super().reset()
-        if self.over_time and hasattr(self.module, "store_v_seq"):
-            self.module.store_v_seq = True
+        for name in ("store_v_seq", "store_state_seqs"):
+            if self.over_time and hasattr(self.module, name):
+                setattr(self.module, name, True)
 
     def observed(self, result: object) -> dict[str, torch.Tensor]:
-        """Read states from the layer; over a sequence only the membrane is kept at every step."""
+        """Read states from the layer; over a sequence, those that it keeps of every step."""
         spikes: Any = result
         if not self.over_time:
             found = {name: getattr(self.module, name) for name in self.states}
             return {"out": spikes, **{k: v for k, v in found.items() if torch.is_tensor(v)}}
-        kept = getattr(self.module, "v_seq", None)
-        return {"out": spikes} if kept is None else {"out": spikes, "v": kept}
+        kept = getattr(self.module, "state_seqs", None) or [getattr(self.module, "v_seq", None)]
+        pairs = zip(self._kept, kept, strict=False)
+        return {"out": spikes, **{name: v for name, v in pairs if v is not None}}
 
 
 class NonSpikingLeaf(_OneInput, CellLeaf):
@@ -125,6 +138,11 @@ class NonSpikingLeaf(_OneInput, CellLeaf):
                 f"decodes its membrane by {self.module.decode!r}", hint="max-mem or mean-mem"
             )
         return _DECODES[self.module.decode](outputs["out"])
+
+    @property
+    def comparable(self) -> tuple[str, ...]:
+        """Its membrane is its output, which it returns where it decodes nothing."""
+        return ("out",) if self.module.decode is None else ()
 
     def reset(self) -> None:
         """It resets itself."""

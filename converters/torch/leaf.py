@@ -108,6 +108,11 @@ class Leaf(ABC):
         Where the layer runs over time, the values have time on axis 0.
         """
 
+    @property
+    def comparable(self) -> tuple[str, ...]:
+        """Names of the outputs that `observed` gives after every call."""
+        return self.outputs
+
     # -- in the graph -------------------------------------------------------------------------
 
     @abstractmethod

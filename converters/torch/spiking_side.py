@@ -133,7 +133,11 @@ def spiking_side(
         leaves: Its stateful layers.
         reading: How the two belong together.
     """
-    back = {key: place for place, key in reversed(list(reading.nodes.items()))}
+    back = {
+        key: place
+        for place, key in reversed(list(reading.nodes.items()))
+        if place[1] in leaves[place[0]].comparable
+    }
     form = reading.form
 
     def run(

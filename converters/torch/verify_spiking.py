@@ -12,6 +12,7 @@ from neurodeploy.converters.torch.example import Example
 from neurodeploy.converters.torch.spiking_side import Reading
 from neurodeploy.errors import ConversionError, Finding
 from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Cell
 
 __all__ = ["VERIFIED_STEPS", "verify_spiking"]
 
@@ -25,9 +26,10 @@ def verify_spiking(side: Side, graph: Graph, reading: Reading, example: Example)
     Raises:
         ConversionError: the verdict is ``differs``; names the first layer, step and neuron.
     """
-    inputs = _inputs(reading, example)
-    steps = reading.form.steps if reading.form.kind == "static" else VERIFIED_STEPS
-    found = compare(side, graph, inputs, timesteps=steps)
+    steps = _steps(graph)
+    inputs = _inputs(reading, example, steps)
+    static = reading.form.kind == "static"
+    found = compare(side, graph, inputs, timesteps=reading.form.steps if static else steps)
     if found.verdict != "differs":
         return
     wrong = [n for n in found.nodes if n.first is not None]
@@ -55,7 +57,19 @@ def verify_spiking(side: Side, graph: Graph, reading: Reading, example: Example)
     )
 
 
-def _inputs(reading: Reading, example: Example) -> dict[str, npt.NDArray[Any]]:
+def _steps(graph: Graph) -> int:
+    """Give a few steps, or as many as there are parameters for: fewer the layer cannot run."""
+    timed = [
+        graph.tensors[ref.tensor].data.shape[0]
+        for node in graph.nodes
+        if isinstance(node, Cell)
+        for ref in node.params
+        if ref.timed
+    ]
+    return max(timed, default=VERIFIED_STEPS)
+
+
+def _inputs(reading: Reading, example: Example, steps: int) -> dict[str, npt.NDArray[Any]]:
     """Give samples with a time axis, which change from step to step where the module may."""
     found = {}
     for argument, name in reading.inputs.items():
@@ -63,9 +77,9 @@ def _inputs(reading: Reading, example: Example) -> dict[str, npt.NDArray[Any]]:
             continue
         x = example.inputs[argument].detach().cpu().numpy()
         if reading.form.kind == "step":
-            x = np.stack([np.roll(x, t, axis=0) for t in range(VERIFIED_STEPS)], axis=1)
+            x = np.stack([np.roll(x, t, axis=0) for t in range(steps)], axis=1)
         elif reading.form.kind == "sequence":
-            repeats = -(-VERIFIED_STEPS // x.shape[1])
-            x = np.concatenate([x] * repeats, axis=1)[:, :VERIFIED_STEPS]
+            repeats = -(-steps // x.shape[1])
+            x = np.concatenate([x] * repeats, axis=1)[:, :steps]
         found[name] = np.ascontiguousarray(x)
     return found
