@@ -101,7 +101,7 @@ class _Roll:
         for site, calls in self.calls.items():
             if len(calls) != self.steps:
                 yield Finding(
-                    f"is called {len(calls)} times in {self.steps} steps",
+                    f"is called {len(calls)} times in {self.steps} step{'s' * (self.steps > 1)}",
                     node=site,
                     source=(site,),
                     value=len(calls),
