@@ -2,7 +2,8 @@
 
 After training, batch norm is ``v * scale + shift`` with ``scale = gamma / sqrt(var + eps)`` and
 ``shift = beta - mean * scale``. torch fuses the product with the sum on most processors, so that
-the membranes agree within a few units in the last place, not in every bit.
+the membranes agree within a few units in the last place, not in every bit. Folded into the
+threshold (``re_parameterize_v_threshold``), the neuron agrees in every bit.
 
 Source: SpikingJelly 2.0.0, ``activation_based/neuron/mpbn.py``.
 """
@@ -19,41 +20,65 @@ from neurodeploy.converters.torch.cell_spec import CellSpec
 
 __all__ = ["mpbn_lif_node"]
 
-Params = dict[str, torch.Tensor | float]
 
+def mpbn_lif_node(module: Any, rank: int | None = None) -> CellSpec:
+    """MPBNLIFNode in evaluation: LIFNode whose charged membrane passes a batch norm.
 
-def mpbn_lif_node(module: Any) -> CellSpec:
-    """MPBNLIFNode in evaluation: LIFNode whose charged membrane passes a batch norm."""
+    Args:
+        module: The neuron.
+        rank: Axes of its layer, 1 or 3; needed where the module does not tell, because its norm
+            is folded, or it has none and learned its threshold.
+    """
     found = Attributes(module)
     found.steps()
     if module.training:
         found.refuse("it is in training, where it measures the batch", "call .eval()")
-    norm = module.vbn
-    if module.fold_bn:
+    norm, folded = module.vbn, bool(module.fold_bn)
+    plain = isinstance(norm, nn.Identity)
+    if not plain:
+        rank = 3 if isinstance(norm, nn.BatchNorm2d) else 1
+        if norm.running_mean is None:
+            found.refuse("its batch norm keeps no statistics", "track_running_stats=True")
+    elif rank is None and (folded or module.learnable_vth):
         found.refuse(
-            "its batch norm is folded into a threshold whose rank depends on the input",
-            "convert the module as it was before re_parameterize_v_threshold()",
+            "its threshold of each channel has a rank that depends on the input",
+            "convert the module with its batch norm, as it was before it was folded",
         )
-    if module.learnable_vth and isinstance(norm, nn.Identity):
-        found.refuse("its learned threshold has a rank that depends on the input", "use mpbn=True")
+    if isinstance(module.v_threshold, torch.Tensor):
+        found.refuse("its learned threshold was folded", "convert the module as it was before")
     found.check()
+
+    def channel(value: torch.Tensor) -> torch.Tensor:
+        return value.detach().reshape(-1, *[1] * ((rank or 1) - 1))
+
     options, thresholds = found.reset()
-    params: Params = {"tau": found.number("tau"), **thresholds}
+    params: dict[str, torch.Tensor | float] = {"tau": found.number("tau"), **thresholds}
     options |= {"decay": "tau", "decay_input": bool(module.decay_input)}
     if found.rest():
         options["rest"], params["rest"] = True, found.rest()
+    if module.learnable_vth:
+        params["threshold"] = channel(torch.exp(module.a.detach()))
+    cell = "lif" if plain and not folded and not module.learnable_vth else "amount_lif"
+    if not plain:
+        cell = "normalised_lif"
+        params |= {k: channel(v) for k, v in _scale(norm).items()}
+    elif folded:
+        deviation = torch.sqrt(module.sigma2 + module.eps)
+        fired_at = (module.v_threshold - module.beta) * deviation / module.gamma + module.mu
+        params["threshold"] = channel(fired_at)
+        if module.normalize_residual:
+            cell, options["normalise"] = "normalised_lif", "residual"
+            names = {"mean": module.mu, "deviation": deviation}
+            names |= {"scale": module.gamma, "shift": module.beta}
+            params |= {k: channel(v) for k, v in names.items()}
+    if cell != "lif" and options["reset"] == "subtract":
+        params["amount"] = found.number("v_threshold")
     initial = found.initial(v="v")
-    if isinstance(norm, nn.Identity):
-        found.check()
-        return CellSpec("lif", params, options, {"v": "v"}, initial)
-    if norm.running_mean is None:
-        found.refuse("its batch norm keeps no statistics", "track_running_stats=True")
     found.check()
-    rank = 2 if isinstance(norm, nn.BatchNorm2d) else 0
+    return CellSpec(cell, params, options, {"v": "v"}, initial)
 
-    def channel(value: torch.Tensor) -> torch.Tensor:
-        return value.detach().reshape(-1, *[1] * rank)
 
+def _scale(norm: Any) -> dict[str, torch.Tensor]:
     scale = torch.rsqrt(norm.running_var + norm.eps)
     if norm.affine:
         scale = norm.weight.detach() * scale
@@ -61,10 +86,4 @@ def mpbn_lif_node(module: Any) -> CellSpec:
     shift = -norm.running_mean.double() * scale.double()
     if norm.affine:
         shift = norm.bias.detach() + shift
-    params |= {"scale": channel(scale), "shift": channel(shift.float())}
-    if module.learnable_vth:
-        params["threshold"] = channel(torch.exp(module.a.detach()))
-    if options["reset"] == "subtract":
-        params["amount"] = found.number("v_threshold")
-    found.check()
-    return CellSpec("normalised_lif", params, options, {"v": "v"}, initial)
+    return {"scale": scale, "shift": shift.float()}

@@ -45,10 +45,12 @@ def amount_lif(
 ) -> tuple[Sym, State]:
     """LIF whose reset by subtraction takes ``amount`` instead of the threshold.
 
-    Source: SpikingJelly 2.0.0, DSRIFNode and DSRLIFNode, which fire at a part of what they take.
+    Source: SpikingJelly 2.0.0, DSRIFNode and DSRLIFNode, which fire at a part of what they take,
+    and MPBNLIFNode with its norm folded into the threshold.
     """
     v = membrane.charge(p, s.v, x)
-    out, _, after = fire_at_once(firing, p, v, v, amount=p.amount)
+    amount = p.amount if firing.reset == "subtract" else p.threshold
+    out, _, after = fire_at_once(firing, p, v, v, amount=amount)
     return out, State(v=after)
 
 

@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 
 from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
 
+from neurodeploy.converters.spikingjelly.normalised import mpbn_lif_node  # noqa: E402
 from neurodeploy.converters.spikingjelly.table import (  # noqa: E402
     REFUSED,
     SPECS,
@@ -240,6 +241,20 @@ def test_a_grid_of_channels(oracle: Ledger) -> None:
     check(oracle, aware, draw(7, 0.3, 0.6, shape))
 
 
+@pytest.mark.parametrize("v_reset", RESETS)
+@pytest.mark.parametrize("residual", [True, False])
+def test_norm_folded_into_the_threshold(
+    oracle: Ledger, v_reset: float | None, residual: bool
+) -> None:
+    module = node("MPBNLIFNode", {"v_reset": v_reset, "tau": 2.3, "out_features": NEURONS})
+    module.re_parameterize_v_threshold(normalize_residual=residual)
+    x = draw(13, 0.2, 0.8)
+    theirs = stepped(module, x, ("v",))
+    assert_states(run_spec(mpbn_lif_node(module, rank=1), x), theirs)
+    assert 0.03 < theirs["out"].mean() < 0.95
+    oracle("spikingjelly").record(spiking=True)
+
+
 def test_without_noise(oracle: Ledger) -> None:
     module = neuron.NoisyCUBALIFNode(NEURONS, is_training=False, T=STEPS, v_reset=-0.2)
     x = draw(8, 0.1, 0.5)
@@ -307,7 +322,7 @@ def test_what_cannot_be_translated_is_refused() -> None:
     assert "from the batch axis" in refused(offsets)
     folded = neuron.MPBNLIFNode(out_features=3).eval()
     folded.re_parameterize_v_threshold()
-    assert "folded" in refused(folded)
+    assert "depends on the input" in refused(folded)
     several = neuron.LIFNode()
     several.v_threshold, several.tau = torch.ones(3), "fast"
     assert "v_threshold" in refused(several)
