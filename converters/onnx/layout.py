@@ -28,11 +28,13 @@ class Layout:
         axis: The axis; None where the file computes one sample, without a batch.
         before: Length that is folded into the axis in front of the batch.
         after: Length that is folded into it behind.
+        lone: The file has one value for the whole batch; here it is one for each sample.
     """
 
     axis: int | None
     before: int = 1
     after: int = 1
+    lone: bool = False
 
     @property
     def simple(self) -> bool:
@@ -42,7 +44,7 @@ class Layout:
     def of_rank(self, rank: int, wanted: int) -> Layout:
         """Give the layout after axes of length 1 were put in front of ``rank`` axes."""
         axis = None if self.axis is None else self.axis + wanted - rank
-        return Layout(axis, self.before, self.after)
+        return Layout(axis, self.before, self.after, self.lone)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def plain(e: Emitter, value: object) -> Ref:
 def settled(e: Emitter, value: Whole) -> Ref | Whole:
     """Give a value in its plain form if it has one."""
     shape, at = value.ref.shape, value.layout
-    if at.axis in (None, 0) and at.simple and shape and shape[0] == 1:
+    if at.axis in (None, 0) and at.simple and not at.lone and shape and shape[0] == 1:
         return plain(e, value)
     return value
 

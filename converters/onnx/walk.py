@@ -92,6 +92,7 @@ class Walk(Views):
         )
         self.values: dict[str, Any] = {"": None, **settings}
         self.kinds = signal_kinds(model.proto)
+        self.per_sample: list[str] = []
         self._initializers = {t.name: t for t in self.graph.initializer}
         self._weight_names: dict[int, str] = {}
 
@@ -337,6 +338,11 @@ class Walk(Views):
             yield Change(
                 name, (name,), "load", "integers are carried as floats", "exact up to 2**24",
                 "the graph has one type of value beside spikes",
+            )  # fmt: skip
+        for name in self.per_sample if self.batch != 1 else ():
+            yield Change(
+                layer_name(name), (name,), "load", "dynamic range of each sample by itself",
+                "exact for a batch of one", "the file takes one range for a whole batch",
             )  # fmt: skip
         for name in self.shapes.unread:
             yield Change(

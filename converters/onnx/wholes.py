@@ -22,13 +22,15 @@ __all__ = ["ALONG", "ELEMENTWISE", "LAYOUT", "handle_whole"]
 
 # operators whose handlers take a Whole as it is, and say where its batch goes
 LAYOUT = frozenset({
-    "Conv", "Expand", "Flatten", "GRU", "Gemm", "Identity", "LSTM", "MatMul", "RNN", "Reshape",
-    "Shape", "Size", "Squeeze", "Transpose", "Unsqueeze",
+    "Conv", "ConvInteger", "DynamicQuantizeLinear", "Expand", "Flatten", "GRU", "Gemm", "Identity", "LSTM",
+    "MatMul", "MatMulInteger", "RNN", "Reshape", "Shape", "Size", "Squeeze", "Transpose",
+    "Unsqueeze",
 })  # fmt: skip
 # operators that compute along axes and leave the batch where it is; axes by `Walk.axis`
 ALONG = frozenset({
     "Concat", "Gather", "LayerNormalization", "LogSoftmax", "Pad", "ReduceL2", "ReduceMax",
     "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Slice", "Softmax", "Split", "Tile",
+    "QuantizeLinear", "DequantizeLinear",
 })  # fmt: skip
 # operators that compute element by element, by numpy's broadcasting
 ELEMENTWISE = frozenset({
@@ -55,9 +57,11 @@ def handle_whole(walk: Walk, handler: Handler, op: Operation) -> object:
     if op.node.op_type in ELEMENTWISE:
         rank = max([rank, *(v.ndim for v in op.inputs if isinstance(v, np.ndarray))])
     layouts = {w.layout.of_rank(len(w.ref.shape), rank) for w in given.values()}
-    if len(layouts) > 1:
+    # one value for each sample goes with any layout
+    bound = {found for found in layouts if not found.lone} or layouts
+    if len(bound) > 1:
         raise ConversionError("the operands have their batch on different axes")
-    layout = layouts.pop()
+    layout = bound.pop()
     if op.node.op_type in ELEMENTWISE:
         _refuse_varying(op.inputs, layout, rank)
     operands = [_of_rank(walk, given[i].ref, rank) if i in given else v

@@ -103,7 +103,8 @@ def test_engine_gives_the_reference_bit_for_bit(oracle: Ledger) -> None:
         made = b.cell(f"n{i}", name, *arrived, params=params, options=options)
         b.output(f"o{i}", made)
     b.output("constant", b.cell("c", "constant", shape=(3,), params={"value": X[0, :3]}))
-    for name in ("lstm_step", "gru_step", "reset_gate", "rnn_step"):
+    codes = ("quantize", "dequantize", "requantize", "to_code", "dynamic_scale", "dynamic_zero")
+    for name in ("lstm_step", "gru_step", "reset_gate", "rnn_step", *codes):
         arrived = [refs["xyz"[i % 3]] for i in range(len(cell_definition(name).inputs))]
         made = b.cell(name, name, *arrived)
         b.output(f"{name}_h", made)

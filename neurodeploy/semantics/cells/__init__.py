@@ -24,6 +24,7 @@ from neurodeploy.semantics.cells import (
     recurrent,
     resonate,
     spiking_lstm,
+    uniform,
     winner,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "recurrent",
     "resonate",
     "spiking_lstm",
+    "uniform",
     "winner",
 ]
 
@@ -83,7 +85,10 @@ ANALOG = (
     "clip",
     "compare",
     "constant",
+    "dequantize",
     "divide",
+    "dynamic_scale",
+    "dynamic_zero",
     "elu",
     "erf",
     "exp",
@@ -99,7 +104,9 @@ ANALOG = (
     "mish",
     "pow",
     "power",
+    "quantize",
     "reciprocal",
+    "requantize",
     "reset_gate",
     "rnn_step",
     "round",
@@ -112,6 +119,7 @@ ANALOG = (
     "sqrt",
     "subtract",
     "tanh",
+    "to_code",
     "where",
 )
 
