@@ -12,6 +12,8 @@ TEST_ENV := .venv
 DEMO_ENV := .venv-demo
 BIN := $(TEST_ENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check --no-input -c constraints.txt
+# source distributions with files that no wheel has: a trained network as a .nir file
+SDISTS := sinabs==3.1.3
 EXTRAS := torch,snntorch,onnx,nir,toolchain,report,test
 
 # Packages that are not imported: they hold trained networks that the importers are tested on.
@@ -62,8 +64,9 @@ $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	$(call create_env,$(TEST_ENV))
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm
-	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon nirtorch
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps $(NETWORKS)
+	$(BIN)/python -m pip download -qq --no-deps --no-binary sinabs -d $(TEST_ENV)/sdists $(SDISTS)
 	@touch $@
 
 define create_env

@@ -76,25 +76,18 @@ class Builder:
 
     def _order(self) -> list[str]:
         """Give the nodes so that what is read in the same step comes first, else by name."""
-        waiting = {
-            n: sum(w.delay == 0 and not self._late(w.source) for w in wires)
-            for n, wires in self.into.items()
-        }
+        waiting = {n: sum(w.delay == 0 for w in wires) for n, wires in self.into.items()}
         order: list[str] = []
         ready = sorted((n for n, count in waiting.items() if count == 0), reverse=True)
         while ready:
             name = ready.pop()
             order.append(name)
             for wire in self.flat.wires:
-                if wire.source == name and wire.delay == 0 and not self._late(name):
+                if wire.source == name and wire.delay == 0:
                     waiting[wire.target] -= 1
                     if waiting[wire.target] == 0:
                         ready.append(wire.target)
         return order
-
-    def _late(self, name: str) -> bool:
-        spec = self.specs.get(name)
-        return spec is not None and spec.late
 
     # -- what arrives -------------------------------------------------------------------------
 
@@ -112,7 +105,7 @@ class Builder:
         )
 
     def _signal(self, wire: Wire, more: int) -> Ref:
-        delay = wire.delay + more + (1 if self._late(wire.source) else 0)
+        delay = wire.delay + more
         made = self.made.get(wire.source)
         return self._later(wire.source, delay) if made is None else made.after(delay)
 
@@ -192,6 +185,7 @@ class Builder:
             self._number(x),
             shape=x.shape,
             params=spec.params,
+            initial=spec.initial,
             options=spec.options,
             source=(name,),
             provenance=spec.provenance,

@@ -11,6 +11,9 @@ both. Each row says how one framework reads its own parameters:
   input gain per step that goes with each: ``ode`` (``r * (1 - beta)``; ``r * dt`` without leak),
   ``unit`` (1) or ``beta`` (the decay factor).
 
+NIR names no initial value: membranes begin at 0, those of SpikingJelly at v_reset and those of
+norse at v_leak, as the frameworks let them.
+
 Rules for values: ``any``; ``one`` (1); ``tau/dt``; ``1/dt``; ``beta`` (the decay factor);
 ``charge`` (``tau * exp(-dt / tau) / dt``).
 
@@ -20,7 +23,7 @@ Rules for values: ``any``; ``one`` (1); ``tau/dt``; ``1/dt``; ``beta`` (the deca
 | ode-exponential | the same by the exact solution for an input held over the step |
 | snntorch | ``snntorch.import_nir`` 1.0.0: reset to zero in the same step |
 | snntorch-subtract | ``snntorch.Leaky``, ``Synaptic``, default reset: subtract, next step |
-| snntorch-zero | the same with ``reset_mechanism="zero"`` of ``Leaky``: next step, before input |
+| snntorch-zero | the same with ``reset_mechanism="zero"``: before input, else after |
 | spikingjelly | ``spikingjelly.activation_based.nir_exchange`` 2.0.0 |
 | norse | ``norse.torch.from_nir`` 1.1.0 |
 | norse-1.1.0 | what ``norse.torch.to_nir`` 1.1.0 was given: time constants times dt |
@@ -61,6 +64,7 @@ class Convention:
         reset: ``subtract`` or ``value``.
         timing: When LIF and IF reset, as the cell's ``timing``.
         timing_cuba: The same for CubaLIF.
+        timing_loop: The same for a LIF on a loop; empty for no difference (RLeaky of snnTorch).
         spikes: Largest number of spikes in a step.
         floor_if: IF holds its membrane above minus the threshold.
         resistance: Values of r of leaky membranes, and the gain that goes with each.
@@ -70,7 +74,9 @@ class Convention:
         leak: Values of v_leak: ``any``, ``zero``, or ``reset`` (equal to v_reset).
         leak_cuba: The same of current-based cells; empty for the same.
         reset_value: ``any`` or ``zero``.
+        initial: Membrane before the first step: ``zero``, ``reset`` (v_reset), ``leak`` (v_leak).
         late: A spike leaves one step after its membrane crossed the threshold.
+        misroutes: Its writer leads a recurrent layer's input through the recurrent weights.
         detected: Whether parameters alone may lead to it.
         lagging: A current-based membrane is driven by the current of the step before.
     """
@@ -86,6 +92,7 @@ class Convention:
     reset: str = "value"
     timing: str = "same"
     timing_cuba: str = "same"
+    timing_loop: str = ""
     spikes: int = 1
     floor_if: bool = False
     resistance: Rules = field(default_factory=lambda: {"any": "ode"})
@@ -95,7 +102,9 @@ class Convention:
     leak: str = "any"
     leak_cuba: str = ""
     reset_value: str = "any"
+    initial: str = "zero"
     late: bool = False
+    misroutes: bool = False
     detected: bool = True
     lagging: bool = False
 
@@ -116,6 +125,7 @@ def _snntorch(name: str, summary: str, reset: str, timing: str, cuba: str) -> Co
         reset=reset,
         timing=timing,
         timing_cuba=cuba,
+        timing_loop=cuba,
         resistance=_TAU_DT,
         resistance_cuba=_TAU_DT,
         synaptic=_TAU_DT,
@@ -164,6 +174,7 @@ _ALL = (
         resistance_if={"1/dt": "unit"},
         resistance_cuba=_TAU_DT,
         synaptic=_TAU_DT,
+        initial="reset",
         leak="reset",
         leak_cuba="zero",
     ),
@@ -172,6 +183,7 @@ _ALL = (
         summary="norse.torch.from_nir: dt 1 ms, reset to 0 in the same step, v > threshold",
         primitives=("IF", "LI", "LIF", "CubaLIF"),
         dt=_MILLI,
+        initial="leak",
         form="rate",
         resistance={"one": "ode"},
         resistance_if=_ONE,
@@ -184,6 +196,7 @@ _ALL = (
         primitives=("IF", "LI", "LIF", "CubaLIF"),
         tau="seconds*dt",
         dt=_MILLI,
+        initial="leak",
         form="rate",
         resistance={"one": "ode"},
         resistance_if=_ONE,
@@ -237,6 +250,7 @@ _ALL = (
         leak="zero",
         reset_value="zero",
         late=True,
+        misroutes=True,
     ),
     Convention(
         name="lava",

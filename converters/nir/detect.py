@@ -8,7 +8,7 @@ refused: one file gave 48.6 to 95 % accuracy, depending on who read it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,7 +54,10 @@ class Reading:
 
 
 def read_as(
-    neurons: Mapping[str, NirNode], how: Convention, given: Fraction | None
+    neurons: Mapping[str, NirNode],
+    how: Convention,
+    given: Fraction | None,
+    looped: Collection[str] = (),
 ) -> Reading | list[Finding]:
     """Read all neurons under one convention, or say all that speaks against it."""
     dt, sure = given, True
@@ -72,7 +75,9 @@ def read_as(
     found: list[Finding] = []
     for name, node in neurons.items():
         try:
-            specs[name] = cell_spec(node, how, None if dt is None else float(dt))
+            specs[name] = cell_spec(
+                node, how, None if dt is None else float(dt), looped=name in looped
+            )
         except ConversionError as error:
             found += [
                 Finding(f"{how.name} writes no such {node.type}: {f.message}", node=name)
@@ -121,9 +126,18 @@ def _step_from(
 
 
 def choose(
-    neurons: Mapping[str, NirNode], name: str | None, given: Fraction | None
+    neurons: Mapping[str, NirNode],
+    name: str | None,
+    given: Fraction | None,
+    looped: Collection[str] = (),
 ) -> Reading | None:
     """Give the reading that was asked for, or the one that the parameters leave.
+
+    Args:
+        neurons: The neurons by name.
+        name: The convention, where one is asked for.
+        given: Seconds per step, where given.
+        looped: Neurons that lie on a cycle.
 
     Returns None where there is nothing to read: no neurons.
 
@@ -135,7 +149,7 @@ def choose(
         return None
     if name is not None:
         how = CONVENTIONS[name]
-        reading = read_as(neurons, how, given)
+        reading = read_as(neurons, how, given, looped)
         if not isinstance(reading, Reading):
             raise ConversionError(reading)
         if how.dt == "r" and given is not None and neurons and reading.dt != given:
@@ -144,7 +158,7 @@ def choose(
                 raise UsageError(Finding(f"is {said}, the file's values say {own}", node="dt"))
             return Reading(how, given, reading.specs)
         return reading
-    tried = {c.name: read_as(neurons, c, given) for c in CONVENTIONS.values() if c.detected}
+    tried = {c.name: read_as(neurons, c, given, looped) for c in CONVENTIONS.values() if c.detected}
     fitting = [r for r in tried.values() if isinstance(r, Reading)]
     marked = [r for r in fitting if r.marked]
     left = marked or [r for r in fitting if r.sure and not any(s.marked for s in r.specs.values())]

@@ -11,10 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from neurodeploy.converters.nir.conventions import Convention
 from neurodeploy.converters.nir.primitives import SPIKING, STATEFUL, NirNode
 from neurodeploy.errors import Finding
 
-__all__ = ["Flat", "Wire", "components", "flatten", "loop_sources", "without_delays"]
+__all__ = [
+    "Flat",
+    "Wire",
+    "components",
+    "flatten",
+    "later",
+    "loop_sources",
+    "misrouted",
+    "without_delays",
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -113,6 +123,44 @@ def without_delays(flat: Flat, steps: Mapping[str, int], found: list[Finding]) -
         wires = _bypass(name, wires, delay, found)
     nodes = {n: node for n, node in flat.nodes.items() if n not in steps}
     return Flat(nodes, tuple(sorted(wires)))
+
+
+def later(flat: Flat, names: Iterable[str]) -> Flat:
+    """Delay what leaves the nodes ``names`` by one step."""
+    late = set(names)
+    wires = (Wire(w.source, w.target, w.delay + (w.source in late)) for w in flat.wires)
+    return Flat(flat.nodes, tuple(wires))
+
+
+def misrouted(graph: NirNode, how: Convention) -> list[Finding]:
+    """Find recurrent layers whose input a writer leads through the recurrent weights.
+
+    spyx writes input -> weights -> neuron -> weights, and its model computes
+    ``neuron(input + weights(spikes))``.
+    """
+    if not how.misroutes:
+        return []
+    found = []
+    for place, inner in graph.walk():
+        edges = {e for e in inner.edges if set(e) <= inner.nodes.keys()}
+        for source, target in inner.edges:
+            back = [
+                t
+                for s, t in sorted(edges)
+                if s == target and (t, target) in edges and inner.nodes[t].type in SPIKING
+            ]
+            entry = inner.nodes.get(source)
+            if place and entry is not None and entry.type == "Input" and back:
+                found.append(
+                    Finding(
+                        f"{how.name} leads the input of a recurrent layer through {target}, and "
+                        "its model does not",
+                        node=f"{place}.{source}",
+                        hint=f"let the edge lead to {back[0]!r}, or read the file as it stands "
+                        "under another convention",
+                    )
+                )
+    return found
 
 
 def loop_sources(flat: Flat, found: list[Finding]) -> dict[Wire, str]:

@@ -15,7 +15,15 @@ import numpy as np
 from neurodeploy.converters.nir.build import Builder
 from neurodeploy.converters.nir.conventions import find_convention
 from neurodeploy.converters.nir.detect import DT_HINT, Reading, choose
-from neurodeploy.converters.nir.flat import Flat, flatten, loop_sources, without_delays
+from neurodeploy.converters.nir.flat import (
+    Flat,
+    components,
+    flatten,
+    later,
+    loop_sources,
+    misrouted,
+    without_delays,
+)
 from neurodeploy.converters.nir.hdf5 import read_nir
 from neurodeploy.converters.nir.objects import read_object
 from neurodeploy.converters.nir.primitives import NEURONS, Array, NirNode, field_findings
@@ -102,13 +110,18 @@ def _graph(
     ]
     _raise(found)
     neurons = {n: node for n, node in flat.nodes.items() if node.type in NEURONS}
-    reading = choose(neurons, convention, given)
+    looped = {n for group in components(flat.nodes, flat.wires) for n in group}
+    reading = choose(neurons, convention, given, looped)
     step = given if reading is None else reading.dt
     in_steps = reading is not None and reading.how.tau == "steps"
     delays = _delays(flat, step, in_steps, found)
     _raise(found)
     uniform = {n: int(d.flat[0]) for n, d in delays.items() if d.size and (d == d.flat[0]).all()}
     flat = without_delays(flat, uniform, found)
+    if reading is not None:
+        found += misrouted(tree, reading.how)
+        late = {n for n, spec in reading.specs.items() if spec.late}
+        flat = later(flat, late)
     loops = loop_sources(flat, found)
     flat = replace(flat, wires=tuple(replace(w, delay=1) if w in loops else w for w in flat.wires))
     shapes = infer_shapes(flat, found)

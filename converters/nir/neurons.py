@@ -32,6 +32,7 @@ class CellSpec:
         shape: Shape of the parameters, as far as the file tells it.
         options: Options of the cell.
         params: Parameters, narrowed to the axes along which they differ.
+        initial: Initial values of states that do not begin at 0.
         provenance: Time constants beside the factors that came from them.
         marked: The file holds a value that only this convention explains.
         late: Its spikes leave one step later.
@@ -42,6 +43,7 @@ class CellSpec:
     shape: tuple[int, ...]
     options: Mapping[str, str | int | bool]
     params: Mapping[str, Array]
+    initial: Mapping[str, Array] = field(default_factory=dict)
     provenance: Provenance = ()
     marked: bool = False
     late: bool = False
@@ -52,7 +54,7 @@ class CellSpec:
         """Give what two readings must share to be the same."""
         numbers = tuple(
             (k, v.shape, np.asarray(v, np.float32).tobytes())
-            for k, v in sorted(self.params.items())
+            for k, v in (*sorted(self.params.items()), *sorted(self.initial.items()))
         )
         return (
             self.cell,
@@ -98,6 +100,7 @@ class _Reading:
     node: NirNode
     how: Convention
     dt: float | None
+    looped: bool = False
     reasons: list[str] = field(default_factory=list)
     params: dict[str, Array] = field(default_factory=dict)
     options: dict[str, str | int | bool] = field(default_factory=dict)
@@ -200,10 +203,9 @@ class _Reading:
     def firing(self) -> None:
         """Decide threshold, reset and spike."""
         how, threshold, v_reset = self.how, self.value("v_threshold"), self.value("v_reset")
-        cuba = self.node.type == "CubaLIF"
         self.options |= {
             "reset": how.reset,
-            "timing": how.timing_cuba if cuba else how.timing,
+            "timing": self._timing(),
             "strict": how.strict,
         }
         self.params["threshold"] = threshold
@@ -217,6 +219,17 @@ class _Reading:
         if how.floor_if and self.node.type == "IF":
             self.options["floor"] = True
             self.params["floor"] = -threshold
+
+    def _timing(self) -> str:
+        if self.node.type == "CubaLIF":
+            return self.how.timing_cuba
+        return self.how.timing_loop if self.looped and self.how.timing_loop else self.how.timing
+
+    def initial(self) -> dict[str, Array]:
+        """Give the membrane before the first step, where it is not 0."""
+        name = {"reset": "v_reset", "leak": "v_leak"}.get(self.how.initial)
+        start = np.zeros(()) if name is None else self.value(name)
+        return {"v": narrow(start)} if start.any() else {}
 
     def restrictions(self) -> None:
         """Find values that the framework ignores, so that its network computed something else."""
@@ -242,8 +255,10 @@ def _range(value: Array) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def cell_spec(node: NirNode, how: Convention, dt: float | None) -> CellSpec:
-    """Translate a neuron.
+def cell_spec(
+    node: NirNode, how: Convention, dt: float | None, *, looped: bool = False
+) -> CellSpec:
+    """Translate a neuron; ``looped`` where it lies on a cycle.
 
     Raises:
         ConversionError: all reasons why the framework would not have written this node.
@@ -255,7 +270,7 @@ def cell_spec(node: NirNode, how: Convention, dt: float | None) -> CellSpec:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
         raise ConversionError(f"its fields have the shapes {sorted(set(shapes))}") from None
-    reading = _Reading(node, how, dt)
+    reading = _Reading(node, how, dt, looped)
     if node.type.startswith("Cuba"):
         reading.synapse()
         form = "factor" if how.form == "tau" else how.form
@@ -278,6 +293,7 @@ def cell_spec(node: NirNode, how: Convention, dt: float | None) -> CellSpec:
         shape,
         reading.options,
         {k: narrow(v) for k, v in reading.params.items()},
+        reading.initial(),
         reading.provenance,
         reading.marked,
         how.late and node.type in SPIKING,

@@ -68,7 +68,8 @@ def traced(graph: Graph, x: Array) -> dict[tuple[str, str], Array]:
 
 def integrate(how: str, kind: str, p: Mapping[str, Array], x: Array, dt: float) -> dict[str, Array]:
     """Integrate one population step by step, as the framework's own source does."""
-    v = np.zeros(x.shape[1:])
+    begin = {"spikingjelly": "v_reset", "norse": "v_leak", "norse-1.1.0": "v_leak"}.get(how, "")
+    v = np.zeros(x.shape[1:]) + p.get(begin, 0.0)
     i = np.zeros(x.shape[1:])
     z = np.zeros(x.shape[1:])
     rows: dict[str, list[Array]] = {"v": [], "i": [], "z": []}

@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +43,7 @@ class Kind:
         program: Program to find on the path, for a tool.
         setup: Called once with the imported module.
         data: Only files of the package are used, such as trained networks; it is not imported.
+        sdist: Name and version of a source distribution that holds files the wheel lacks.
     """
 
     module: str = ""
@@ -47,6 +51,7 @@ class Kind:
     program: str = ""
     setup: Callable[[ModuleType], None] | None = None
     data: bool = False
+    sdist: str = ""
 
 
 def _one_thread(torch: ModuleType) -> None:
@@ -66,6 +71,8 @@ ORACLES = {
     "pandas": Kind(module="pandas"),
     "aeon": Kind(module="aeon"),
     "nir": Kind(module="nir"),
+    "nirtorch": Kind(module="nirtorch"),
+    "sinabs": Kind(sdist="sinabs-3.1.3"),
     "lava": Kind(module="lava", package="lava-nc"),
     "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
     "ziglang": Kind(module="ziglang"),
@@ -116,6 +123,15 @@ class Oracle:
         found = importlib.metadata.distribution(ORACLES[self.name].package).locate_file(path)
         return Path(str(found))
 
+    def member(self, path: str) -> bytes:
+        """Give a file of the source distribution, by its path in it."""
+        name = ORACLES[self.name].sdist
+        with tarfile.open(_sdist(name)) as archive:
+            found = archive.extractfile(f"{name}/{path}")
+            if found is None:
+                raise LookupError(f"{name} has no {path}")
+            return found.read()
+
     def record(self, cases: int = 1, *, spiking: int | bool = 0) -> None:
         """Add `cases` comparisons to the table, `spiking` of which had at least one spike."""
         if not 0 <= int(spiking) <= cases:
@@ -154,6 +170,8 @@ class Ledger:
 
 
 def _find(name: str, kind: Kind) -> Oracle:
+    if kind.sdist:
+        return _find_sdist(name, kind.sdist)
     if kind.data:
         return _find_data(name, kind.package)
     if kind.module:
@@ -173,6 +191,18 @@ def _find_module(name: str, kind: Kind) -> Oracle:
     if kind.setup is not None:
         kind.setup(module)
     return Oracle(name, version=importlib.metadata.version(package), _module=module)
+
+
+def _sdist(name: str) -> Path:
+    folder = os.environ.get("NEURODEPLOY_SDISTS", f"{sys.prefix}/sdists")
+    return Path(folder, f"{name}.tar.gz")
+
+
+def _find_sdist(name: str, sdist: str) -> Oracle:
+    place = _sdist(sdist)
+    if not place.is_file():
+        return Oracle(name, missing=f"no {place.name} in {place.parent} (NEURODEPLOY_SDISTS)")
+    return Oracle(name, version=sdist.rpartition("-")[2])
 
 
 def _find_data(name: str, package: str) -> Oracle:

@@ -256,6 +256,35 @@ def test_recurrence_with_bias(nested: bool, oracle: Any) -> None:
     oracle("closed form").record(spiking=True)
 
 
+def spyx_layer(edge: tuple[str, str], weight: Any) -> Any:
+    tau = np.array([3.0, 5.0, 9.0])
+    lif = nir.LIF(tau=tau, r=1 - 1 / tau, v_leak=np.zeros(3), v_threshold=np.full(3, 0.7))
+    nodes = {"x": nir.Input(np.array([3])), "lif": lif, "w": nir.Linear(weight)}
+    nodes["y"] = nir.Output(np.array([3]))
+    edges = [edge, ("w", "lif"), ("lif", "w"), ("lif", "y")]
+    return chain((3,), (3,), rec=net(nodes, edges))
+
+
+def test_recurrence_of_spyx_takes_one_step_not_two() -> None:
+    weight = rng(5).normal(size=(3, 3))
+    graph = read(spyx_layer(("x", "lif"), weight), convention="spyx")
+    assert {e.delay for e in graph.edges if e.source == "rec.lif"} == {1}
+    x = rng(6).uniform(0, 1, (40, 3))
+    v, rows = np.zeros(3), []
+    beta = 1 - 1 / np.array([3.0, 5.0, 9.0])
+    for now in x:  # spyx.nn.RLIF
+        z = (v > 0.7).astype(float)
+        v = beta * v + now + weight @ z - z * 0.7
+        rows.append(v)
+    np.testing.assert_allclose(traced(graph, x)[("rec.lif", "v")], rows, rtol=1e-9, atol=1e-11)
+
+
+def test_an_input_that_spyx_misroutes_is_refused() -> None:
+    with pytest.raises(ConversionError, match="its model does not"):
+        read(spyx_layer(("x", "w"), np.eye(3)), convention="spyx")
+    read(spyx_layer(("x", "w"), np.eye(3)), convention="ode", dt=1)
+
+
 def test_nested_and_flat_are_one_network() -> None:
     weight, bias = rng(1).normal(size=(3, 3)), rng(2).normal(size=3)
     flat = read(recurrent(3, False, bias, weight), convention="ode", dt=DT)

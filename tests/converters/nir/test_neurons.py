@@ -97,6 +97,8 @@ def written(how: str, kind: str) -> tuple[dict[str, Any], float, str | None]:
         p["r"] = tau * one if kind == "CubaLIF" else one
     elif not (how == "norse" and kind == "CubaLIF"):
         p["r"] = one
+    if how.startswith("norse") and kind in ("LI", "LIF"):
+        p["v_leak"] = np.linspace(-0.2, 0.3, N)
     if kind == "CubaLIF" and how != "norse":
         unit_in = how.startswith("snntorch") or how in ("spikingjelly", "lava")
         p["w_in"] = syn * one if unit_in else one
