@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from neurodeploy.converters.snntorch.table import SPECS, refusal
 from torch import nn
 
+from neurodeploy.converters.snntorch.table import PARTS, SPECS, class_name, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
 from neurodeploy.converters.torch.leaf import Arrived, Leaf
 from neurodeploy.errors import ConversionError
@@ -31,7 +31,11 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
     Raises:
         ConversionError: the class or one of its arguments is not handled.
     """
-    name = f"{type(layer).__module__}.{type(layer).__qualname__}"
+    name = class_name(layer)
+    if name.endswith("LSTM"):
+        from neurodeploy.converters.snntorch.gated import GatedLeaf
+
+        return GatedLeaf(path, layer, PARTS[name](layer))
     if name not in SPECS:
         raise refusal(layer)
     spec = SPECS[name](layer)

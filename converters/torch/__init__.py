@@ -1,4 +1,4 @@
-"""Plain PyTorch modules, captured by ``torch.export`` and compared with eager mode."""
+"""PyTorch modules, spiking or not, captured by ``torch.export`` and compared with eager mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FRONT_END", "load_torch"]
 FRONT_END = FrontEnd(
     name="torch",
     load=load_torch,
-    summary="plain PyTorch modules, through torch.export",
+    summary="PyTorch modules, spiking layers of snnTorch and SpikingJelly included",
     classes=("torch.nn.modules.module.Module",),
     extra="torch",
 )
