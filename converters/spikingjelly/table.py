@@ -121,7 +121,9 @@ def class_name(module: object) -> str:
 
 def refusal(module: object) -> ConversionError:
     """Give the error that tells why a module is no cell."""
-    message, hint = REFUSED.get(
-        class_name(module), ("this class is not handled", "use one of its own neurons")
+    unknown = (
+        f"the class {class_name(module)} is not handled",
+        "handled are neurons of SpikingJelly 2.0 themselves, not what derives from them",
     )
+    message, hint = REFUSED.get(class_name(module), unknown)
     return ConversionError(f"{type(module).__name__}: {message}", hint=hint)
