@@ -20,9 +20,12 @@ from neurodeploy.errors import ConversionError
 __all__ = ["SnnTorchLeaf", "make_leaf", "transparent"]
 
 
+_OVER_TIME = (".LeakyParallel", ".StateLeaky", ".LinearLeaky")
+
+
 def transparent(layer: nn.Module) -> bool:
     """Say whether the layer keeps no state, so that capture looks inside."""
-    return not any(c.__name__ == "SpikingNeuron" for c in type(layer).__mro__)
+    return not any(c.__module__.startswith("snntorch._neurons") for c in type(layer).__mro__)
 
 
 def make_leaf(path: str, layer: nn.Module) -> Leaf:
@@ -36,6 +39,10 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
         from neurodeploy.converters.snntorch.gated import GatedLeaf
 
         return GatedLeaf(path, layer, PARTS[name](layer))
+    if name.endswith(_OVER_TIME):
+        from neurodeploy.converters.snntorch.sequences import SequenceLeaf
+
+        return SequenceLeaf(path, layer, PARTS[name](layer))
     if name not in SPECS:
         raise refusal(layer)
     spec = SPECS[name](layer)
