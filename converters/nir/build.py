@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 
@@ -12,12 +13,13 @@ from neurodeploy.converters.emit_spikes import as_number
 from neurodeploy.converters.nir.flat import Flat, Wire
 from neurodeploy.converters.nir.neurons import CellSpec, narrow
 from neurodeploy.converters.nir.primitives import Array, NirNode
-from neurodeploy.converters.nir.shapes import conv_window, flat_axes, pool_window, whole
+from neurodeploy.converters.nir.shapes import conv_window, flat_axes, one, pool_window
 from neurodeploy.errors import ConversionError, Finding, GraphError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.nodes import Decode
 from neurodeploy.ir.ops import Conv, Dense, Pool
 from neurodeploy.ir.types import BOOL, NumType
+from neurodeploy.memory import require_bytes
 from neurodeploy.semantics.types import Float
 
 __all__ = ["Builder"]
@@ -160,7 +162,7 @@ class Builder:
         elif kind in ("Affine", "Linear"):
             self.made[name] = self._dense(name, node, x)
         elif kind in ("Conv1d", "Conv2d"):
-            (groups,) = whole(node.fields["groups"], "groups")[:1]
+            groups = one(node.fields["groups"], "groups")
             w = self.weight(name, "weight", node.array("weight"))
             op = Conv(w, conv_window(node, x.shape[1:]), self._bias(name, node), groups)
             self.made[name] = e.builder.map(title, op, x, source=(name,))
@@ -238,6 +240,7 @@ class Builder:
         return builder.reshape(self.emit.fresh("shape"), y, (*front, out), source=source)
 
     def _delay(self, name: str, x: Ref) -> Ref:
+        require_bytes(32 * prod(x.shape), f"the delay {name!r}")
         steps = np.broadcast_to(self.delays[name], x.shape).reshape(-1)
         every = np.arange(steps.size)
         ones = self.emit.weight(f"{self.names[name]}.weight", np.ones(steps.size))

@@ -115,7 +115,7 @@ def _step_from(
     if not steps:
         return given, True
     middle = float(np.median(steps))
-    if middle <= 0:
+    if not 0 < middle < np.inf:
         return given, False
     exact = Fraction(f"{middle:.{DIGITS - 1}e}")
     if given is not None and abs(float(given) / middle - 1) < 1e-4:
@@ -147,6 +147,17 @@ def choose(
     """
     if not neurons and name is None:
         return None
+    # a hostile value may overflow on the way; `cell_spec` refuses what is not finite in the end
+    with np.errstate(all="ignore"):
+        return _chosen(neurons, name, given, looped)
+
+
+def _chosen(
+    neurons: Mapping[str, NirNode],
+    name: str | None,
+    given: Fraction | None,
+    looped: Collection[str],
+) -> Reading:
     if name is not None:
         how = CONVENTIONS[name]
         reading = read_as(neurons, how, given, looped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -156,9 +157,6 @@ class _Export:
                 continue
             target = self.names[node.name]
             mine = [w for e in self._into(node) for w in self._terms(e, target, 0, 0)]
-            if len({(w.source, w.delay) for w in mine}) < len(mine):
-                text = "the same signal is added twice, and NIR has one edge between two nodes"
-                self.found.append(Finding(text, node=node.name, source=node.source))
             if len(mine) > 2:
                 self._lose(node, f"{len(mine)} signals are added, in an order that NIR leaves open")
             wires += mine
@@ -181,22 +179,30 @@ class _Export:
         return [w for e in self._into(source) for w in self._terms(e, target, total, depth + 1)]
 
     def edges(self) -> tuple[tuple[str, str], ...]:
-        """Give the edges; a delay that no loop implies becomes a Delay node."""
+        """Give the edges; a delay that no loop implies becomes a Delay node.
+
+        NIR has one edge between two nodes: a signal that is added to itself takes its second way
+        through a Scale by 1.
+        """
         open_ = self._implied()
         edges: set[tuple[str, str]] = set()
         for wire in self._wires:
-            if wire.delay == 0 or wire in open_:
+            direct = wire.delay == 0 or wire in open_
+            if direct and (wire.source, wire.target) not in edges:
                 edges.add((wire.source, wire.target))
                 continue
-            name = self._delay_name(wire)
+            name = self._between(wire)
             shape = self._sent_shape(wire.source)
-            seconds = np.full(shape, wire.delay * self.dt)
-            self.nodes[name] = NirNode("Delay", {"delay": seconds})
+            if direct:
+                self.nodes[name] = NirNode("Scale", {"scale": np.ones(shape)})
+            else:
+                self.nodes[name] = NirNode("Delay", {"delay": np.full(shape, wire.delay * self.dt)})
             edges |= {(wire.source, name), (name, wire.target)}
         self.nodes = dict(sorted(self.nodes.items()))
         return tuple(sorted(edges))
 
-    def _delay_name(self, wire: Wire) -> str:
+    def _between(self, wire: Wire) -> str:
+        """Give a name to the node in the middle of a wire."""
         wanted = f"{wire.source}.delay{wire.delay}.{wire.target}"
         final, number = wanted, 1
         while final in self.taken:
@@ -210,7 +216,14 @@ class _Export:
 
     def _implied(self) -> set[Wire]:
         """Give the wires whose delay a reader puts back: all of every loop, or none at all."""
-        open_ = {w for w in self._wires if w.delay == 1 and self.nodes[w.source].type in SPIKING}
+        pairs = Counter((w.source, w.target) for w in self._wires)
+        open_ = {
+            w
+            for w in self._wires
+            if w.delay == 1
+            and self.nodes[w.source].type in SPIKING
+            and pairs[(w.source, w.target)] == 1
+        }
         bare = {w: Wire(w.source, w.target) if w in open_ else w for w in self._wires}
         found: list[Finding] = []
         chosen = set(loop_sources(Flat(self.nodes, tuple(bare.values())), found))

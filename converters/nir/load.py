@@ -40,6 +40,7 @@ __all__ = ["load_nir"]
 log = logging.getLogger("neurodeploy")
 STEP = "nir"
 NEAR = 1e-6
+MOST = 1 << 24  # steps
 
 
 def load_nir(
@@ -155,7 +156,11 @@ def _delays(
         unit = 1.0 if in_steps or dt is None else float(dt)
         steps = np.asarray(node.array("delay"), np.float64) / unit
         near = np.rint(steps)
-        if (near < 0).any() or (np.abs(steps - near) > NEAR * np.maximum(1, near)).any():
+        if (
+            (near < 0).any()
+            or (near > MOST).any()
+            or (np.abs(steps - near) > NEAR * np.maximum(1, near)).any()
+        ):
             text = f"a delay of {float(steps.min()):g} to {float(steps.max()):g} steps of dt"
             found.append(Finding(text, node=name, hint="delays are whole steps; choose --dt"))
             continue

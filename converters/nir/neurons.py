@@ -282,6 +282,9 @@ def cell_spec(
     if node.type in SPIKING:
         reading.firing()
     reading.restrictions()
+    reading.reasons += [
+        f"{key} overflows" for key, v in reading.params.items() if not np.isfinite(v).all()
+    ]
     if reading.reasons:
         raise ConversionError([Finding(reason) for reason in reading.reasons])
     cell = {"I": "li", "LI": "li", "CubaLI": "cuba_li", "CubaLIF": "cuba_lif"}.get(node.type, "lif")

@@ -126,6 +126,8 @@ def field_findings(name: str, node: NirNode) -> Iterator[Finding]:
         elif isinstance(value, str):
             if not (key == "padding" and node.type in ("Conv1d", "Conv2d")):
                 yield Finding(f"{key} is the text {shown(value)}, not a number", node=name)
+        elif value.size == 0 and key not in ("shape", "input_type"):
+            yield Finding(f"{key} is empty", node=name)
         elif value.dtype.kind not in "biuf":
             yield Finding(f"{key} is of {value.dtype}", node=name)
         elif value.dtype.kind == "f" and not np.isfinite(value).all():

@@ -17,7 +17,7 @@ from neurodeploy.converters.nir.primitives import NEURONS, Array, NirNode
 from neurodeploy.errors import ConversionError, Finding
 from neurodeploy.ir.ops import Window
 
-__all__ = ["conv_window", "flat_axes", "infer_shapes", "pool_window", "whole"]
+__all__ = ["conv_window", "flat_axes", "infer_shapes", "one", "pool_window", "whole"]
 
 Shape = tuple[int, ...]
 MAX_ELEMENTS = 1 << 40
@@ -30,9 +30,26 @@ def whole(value: object, what: str) -> tuple[int, ...]:
         ConversionError: it holds others.
     """
     array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or array.ndim > 1 or (array != np.rint(array)).any():
+    whole_ = array.dtype.kind in "iu" or (array.dtype.kind == "f" and _are_whole(array))
+    if not whole_ or array.ndim > 1:
         raise ConversionError(f"{what} is {array.tolist()!s:.60}, not whole numbers")
     return tuple(int(n) for n in np.atleast_1d(array))
+
+
+def _are_whole(array: Array) -> bool:
+    return bool((array == np.rint(array)).all() and (np.abs(array) < MAX_ELEMENTS).all())
+
+
+def one(value: object, what: str) -> int:
+    """Give the one whole number of a field.
+
+    Raises:
+        ConversionError: it holds another number of them.
+    """
+    numbers = whole(value, what)
+    if len(set(numbers)) != 1:
+        raise ConversionError(f"{what} has {len(numbers)} numbers, not one")
+    return numbers[0]
 
 
 def conv_window(node: NirNode, spatial: Sequence[int]) -> Window:
@@ -74,7 +91,7 @@ def flat_axes(node: NirNode, rank: int) -> tuple[int, int]:
     """Give the first and last axis that a Flatten joins."""
     ends = []
     for key, default in (("start_dim", 1), ("end_dim", -1)):
-        (axis,) = whole(node.fields.get(key, np.asarray(default)), key)
+        axis = one(node.fields.get(key, np.asarray(default)), key)
         if not -rank <= axis < rank:
             raise ConversionError(
                 f"{key} {axis} of a signal of {rank} axes",
@@ -186,7 +203,7 @@ def _dense(weight: Array, arrived: Shape | None) -> Shape:
 
 def _conv(node: NirNode, arrived: Shape, rank: int) -> Shape:
     weight = node.array("weight")
-    (groups,) = whole(node.fields["groups"], "groups")[:1]
+    groups = one(node.fields["groups"], "groups")
     if weight.ndim != rank + 2 or len(arrived) != rank + 1:
         text = f"its weight is {list(weight.shape)}, and {list(arrived)} arrives"
         raise ConversionError(text)
@@ -203,6 +220,8 @@ def _conv(node: NirNode, arrived: Shape, rank: int) -> Shape:
 
 def _fits(window: Window, spatial: Shape) -> Shape:
     out = window.output(spatial)
+    if prod(max(n, 0) for n in out) > MAX_ELEMENTS:
+        raise ConversionError(f"it would send {out} values per channel")
     if min(out) < 1:
         raise ConversionError(f"a window of {list(window.kernel)} does not fit {list(spatial)}")
     return out

@@ -161,3 +161,55 @@ def test_a_file_of_nir_0_2_without_v_reset(tmp_path: Path) -> None:
         put(f, "version", "0.2.0")
     graph = load_nir(path, convention="ode", dt="1ms")
     assert graph.tensors["n.reset_value"].data == 0
+
+
+ODD = (
+    np.zeros(0),
+    np.zeros((0, 3)),
+    np.ones((2, 1, 3)),
+    np.array(-1),
+    np.array(1 << 40),
+    np.array(1e300),
+    np.array([1, 2, 3]),
+    np.array(0),
+    np.array(0.5),
+    np.array(True),
+    np.array([1e-320]),
+    "same",
+)
+
+
+def odd_nets() -> list[Any]:
+    dt = 1e-3
+    conv = nir.Conv2d((5, 5), np.ones((2, 1, 3, 3)), 1, 1, 1, 1, np.ones(2))
+    pool = nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    flat = nir.Flatten({"input": np.array([1, 5, 5])}, 0, -1)
+    return [
+        chain((1, 5, 5), (2, 5, 5), n=conv),
+        chain((1, 4, 4), (1, 2, 2), n=pool),
+        chain((1, 5, 5), (25,), n=flat),
+        chain((2,), (3,), n=nir.Affine(np.ones((3, 2)), np.ones(3))),
+        alone(nir.Delay(np.full(3, dt)), (3,)),
+        alone(nir.Scale(np.ones(3)), (3,)),
+        *(
+            alone(getattr(nir, kind)(**fields_of(kind, 3, dt)), (3,))
+            for kind in ("IF", "LIF", "CubaLIF")
+        ),
+    ]
+
+
+@pytest.mark.parametrize("which", range(9))
+@pytest.mark.parametrize("convention", ["ode", "sinabs", "rockpool", "spikingjelly", None])
+def test_odd_fields_are_refused_by_a_typed_error(which: int, convention: str | None) -> None:
+    refused = 0
+    names = [k for k in vars(odd_nets()[which].nodes["n"]) if k not in ("metadata", "output_type")]
+    for name in names:
+        for value in ODD:
+            net = odd_nets()[which]
+            given = {"input": value} if name == "input_type" else value
+            setattr(net.nodes["n"], name, given)
+            try:
+                load_nir(net, convention=convention, dt="1ms")
+            except NeurodeployError:
+                refused += 1
+    assert refused
