@@ -111,6 +111,61 @@ def test_recurrent_snntorch(convention: str, options: Any, oracle: Any) -> None:
     snntorch.record(spiking=True)
 
 
+@pytest.mark.parametrize(
+    ("convention", "options"),
+    [
+        ("snntorch", {"reset_mechanism": "zero", "reset_delay": False}),
+        ("snntorch-subtract", {}),
+        ("snntorch-zero", {"reset_mechanism": "zero"}),
+    ],
+)
+def test_synaptic_of_snntorch(convention: str, options: Any, oracle: Any) -> None:
+    oracle("nirtorch")
+    snntorch, torch = oracle("snntorch"), oracle("torch").module
+    from snntorch.export_nir import _extract_snntorch_module
+
+    alpha, beta = torch.full((6,), 0.75), torch.full((6,), 0.875)
+    cell = snntorch.module.Synaptic(alpha=alpha, beta=beta, threshold=torch.ones(6), **options)
+    graph = load_nir(alone(_extract_snntorch_module(cell), (6,)), convention=convention)
+    x = (np.random.default_rng(0).integers(-4, 12, (4, T, 6)) / 32).astype(np.float32)
+    syn, mem = torch.zeros(4, 6), torch.zeros(4, 6)
+    rows = []
+    with torch.no_grad():
+        for t in range(T):
+            spikes, syn, mem = cell(torch.from_numpy(x[:, t]), syn, mem)
+            rows.append(spikes.numpy())
+    np.testing.assert_array_equal(outputs(graph, x), np.stack(rows, 1))
+    assert 0.05 < np.mean(rows) < 0.95
+    snntorch.record(spiking=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("LIFNode", {"tau": 4.0, "v_reset": -0.5}),
+        ("LIFNode", {"tau": 4.0, "decay_input": False, "v_reset": 0.0}),
+        ("IFNode", {"v_reset": -0.25}),
+        ("CUBALIFNode", {"c_decay": 0.5, "v_decay": 0.75, "v_threshold": 1.0, "v_reset": -0.5}),
+    ],
+)
+def test_each_neuron_of_spikingjelly(name: str, options: Any, oracle: Any) -> None:
+    oracle("nirtorch")
+    spikingjelly, torch = oracle("spikingjelly"), oracle("torch").module
+    from spikingjelly import activation_based as sj
+    from spikingjelly.activation_based.nir_exchange import export_to_nir
+
+    cell = getattr(sj.neuron, name)(**options)
+    exported = export_to_nir(torch.nn.Sequential(cell), torch.zeros(1, 6))
+    graph = load_nir(exported, convention="spikingjelly")
+    x = (np.random.default_rng(0).integers(-4, 40, (4, T, 6)) / 16).astype(np.float32)
+    sj.functional.reset_net(cell)
+    with torch.no_grad():
+        theirs = np.stack([cell(torch.from_numpy(x[:, t])).numpy() for t in range(T)], 1)
+    np.testing.assert_array_equal(outputs(graph, x), theirs)
+    assert theirs.any()
+    spikingjelly.record(spiking=True)
+
+
 def spikingjelly_model(sj: Any, torch: Any) -> Any:
     rng = np.random.default_rng(3)
     fc1, fc2 = torch.nn.Linear(6, 12), torch.nn.Linear(12, 4, bias=False)

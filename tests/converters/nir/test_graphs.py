@@ -383,3 +383,18 @@ def test_reading_a_file_and_an_object_is_the_same(tmp_path: Any) -> None:
     assert a == load_nir(graph, convention="ode", dt=DT)
     with pytest.raises(NeurodeployError):
         save_nir(a, tmp_path)  # a folder
+
+
+def test_the_order_of_nodes_and_edges_means_nothing() -> None:
+    graph = recurrent(3, True, np.ones(3), np.eye(3))
+    inner = graph.nodes["rec"]
+    turned = net(
+        {
+            **dict(reversed(graph.nodes.items())),
+            "rec": net(dict(reversed(inner.nodes.items())), inner.edges[::-1]),
+        },
+        graph.edges[::-1],
+    )
+    a, b = (read(g, convention="ode", dt=DT) for g in (graph, turned))
+    assert a == b
+    assert str(a) == str(b)
