@@ -3,9 +3,9 @@ r"""The three ways in which people write a spiking network's ``forward``.
 | form | ``forward`` takes | example | told by |
 | -- | -- | -- | -- |
 | `STEP` | one step; it is called once per step | (N, \*input) | nothing |
-| `SEQUENCE` | the whole sequence | (N, T, \*input) | ``time_axis=`` |
+| `SEQUENCE` | the whole sequence, maybe time and batch on one axis | (N, T, \*input) | ``time_axis=`` |
 | `STATIC` | one static input; it loops by itself | (N, \*input) | ``steps=`` |
-"""
+"""  # noqa: E501  # a table
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ class Form:
         kind: ``step``, ``sequence`` or ``static``.
         time_axis: Axis of time of what ``forward`` takes, for a sequence.
         steps: How often a static module loops.
+        folded: A sequence comes and goes with time and batch on one axis.
     """
 
     kind: Literal["step", "sequence", "static"]
     time_axis: int = 0
     steps: int = 1
+    folded: bool = False
 
     def noted(self) -> dict[str, str]:
         """Give what a graph's metadata keep of it."""
@@ -47,7 +49,17 @@ class Form:
 
     def placed(self, x: torch.Tensor) -> torch.Tensor:
         """Bring samples, (N, T, ...) for a sequence, into the layout that ``forward`` takes."""
-        return x.movedim(1, self.time_axis) if self.kind == "sequence" else x
+        if self.kind != "sequence":
+            return x
+        placed = x.movedim(1, self.time_axis)
+        return placed.flatten(0, 1) if self.folded else placed
+
+    def unfolded(self, result: object, samples: int) -> object:
+        """Give what ``forward`` returned with time and batch on axes of their own."""
+        if not self.folded:
+            return result
+        lead = (samples, -1) if self.time_axis else (-1, samples)
+        return pytree.tree_map_only(torch.Tensor, lambda v: v.unflatten(0, lead), result)
 
     def captured(
         self, inputs: Mapping[str, torch.Tensor], *, repeated: bool

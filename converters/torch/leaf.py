@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from neurodeploy.converters.torch.walk import Walk
 
-__all__ = ["Arrived", "Leaf", "find_leaves", "find_rewrites", "spiking_package"]
+__all__ = ["Arrived", "Leaf", "find_leaves", "find_rewrites", "set_sizes", "spiking_package"]
 
 # package: where its make_leaf(path, module) is; it gives None for a layer without a state
 _PACKAGES = {
+    "sinabs": "neurodeploy.converters.sinabs.leaves",
     "snntorch": "neurodeploy.converters.snntorch.leaves",
     "spikingjelly": "neurodeploy.converters.spikingjelly.leaves",
 }
@@ -76,7 +77,17 @@ class Leaf(ABC):
 
     @property
     def over_time(self) -> bool:
-        """Say whether one call takes a whole sequence, time on axis 0."""
+        """Say whether one call takes a whole sequence."""
+        return False
+
+    @property
+    def time_dim(self) -> int:
+        """Axis of time in what a layer takes and gives that runs over a sequence."""
+        return 0
+
+    @property
+    def folded(self) -> bool:
+        """Say whether time and batch are one axis there, the batch first where `time_dim` is 1."""
         return False
 
     @abstractmethod
@@ -177,6 +188,18 @@ def find_rewrites(module: nn.Module) -> list[tuple[nn.Module, Callable[..., obje
         if forward is not None:
             found.append((layer, forward))
     return found
+
+
+def set_sizes(module: nn.Module, samples: int, steps: int) -> None:
+    """Tell the layers that hold the sizes of batch and time as attributes what these are.
+
+    The caller restores the attributes (`neurodeploy.converters.torch.capture.untouched`).
+    """
+    for layer in module.modules():
+        where = _PACKAGES.get(spiking_package(layer))
+        sized = getattr(import_module(where), "sized", None) if where else None
+        if sized is not None:
+            sized(layer, samples, steps)
 
 
 def _outermost(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

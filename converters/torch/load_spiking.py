@@ -13,8 +13,9 @@ from torch import nn
 from neurodeploy.comparison import Side
 from neurodeploy.converters.torch.capture import export, untouched
 from neurodeploy.converters.torch.example import Example
-from neurodeploy.converters.torch.forms import Form, Repeated
-from neurodeploy.converters.torch.leaf import Leaf, find_rewrites
+from neurodeploy.converters.torch.folding import with_folding
+from neurodeploy.converters.torch.forms import CAPTURED_STEPS, Form, Repeated
+from neurodeploy.converters.torch.leaf import Leaf, find_rewrites, set_sizes
 from neurodeploy.converters.torch.opaque import opaque
 from neurodeploy.converters.torch.program import exported, unwrapped
 from neurodeploy.converters.torch.roll import Rolled, roll
@@ -77,6 +78,7 @@ def read_spiking(
         ConversionError: everything that is not handled; or the first layer, step and neuron where
             the graph differs from the module.
     """
+    form = with_folding(module, leaves, example, form)
     names, rolled = _captured(module, leaves, example, form)
     walk = Walk(
         rolled.program,
@@ -117,6 +119,7 @@ def _captured(
     given = Example(form.captured(example.inputs, repeated=repeated))
     whole = Repeated(module) if repeated else module
     with untouched(module), opaque(leaves, rewrites):
+        set_sizes(module, example.samples, CAPTURED_STEPS if form.kind == "sequence" else 1)
         program = export(whole, given)
     spec = program.call_spec.out_spec
     if spec is None:
@@ -129,9 +132,9 @@ def _captured(
     timed: dict[str, int] = {}
     steps = form.steps if form.kind == "static" else 1
     if form.kind == "sequence" or repeated:
-        steps = next(iter(given.inputs.values())).shape[axis]
+        steps = CAPTURED_STEPS
         timed = dict.fromkeys(taken.inputs, axis)
-    unrolled = Unroll(taken, timed, steps, example.samples)
+    unrolled = Unroll(taken, timed, steps, example.samples, leaves, folded=form.folded)
     unrolled.run()
     return names, roll(unrolled, leaves, stepped=stepped)
 

@@ -115,7 +115,8 @@ class _Roll:
         if isinstance(value, Decoded):
             return value.nodes, value.how
         if isinstance(value, Steps):
-            if value.folded or len(value.nodes) != self.steps:
+            own = value.folded and not self.unrolled.folded
+            if own or len(value.nodes) != self.steps:
                 raise ConversionError(
                     f"a result holds {len(value.nodes)} of {self.steps} steps, or time and batch "
                     "on one axis",

@@ -23,9 +23,12 @@ _BATCHED = frozenset({
     "alias", "clone", "contiguous", "detach", "dropout", "feature_dropout", "layer_norm",
     "lift_fresh_copy", "linear", "matmul", "to", "_to_copy",
 })  # fmt: skip
+# of these they take weights, which no axis of a sequence meets
+_WEIGHTED = frozenset({"layer_norm", "linear", "matmul"})
 # their argument ``dim`` counts axes
 _WITH_DIM = frozenset({
-    "_softmax", "amax", "cat", "index_select", "mean", "select", "slice", "softmax", "sum",
+    "_softmax", "amax", "cat", "chunk", "index_select", "mean", "select", "slice", "softmax",
+    "split", "split_with_sizes", "sum",
 })  # fmt: skip
 
 
@@ -88,6 +91,8 @@ def lift_arguments(
             f"{operator} is given a whole sequence",
             hint="compute it step by step, or on flatten(0, 1) of time and batch",
         )
+    if operator in _WEIGHTED and not steps.folded and _along(operator, arguments, steps, rank):
+        raise ConversionError(f"{operator} along the axis of time")
     for name, value in arguments.items():
         if operator in _WITH_DIM and name == "dim" and value is not None:
             many = isinstance(value, list | tuple)
@@ -99,8 +104,19 @@ def lift_arguments(
                 )
             found[name] = moved if many else moved[0]
         else:
-            found[name] = _at(value, steps, rank, step)
+            weight = operator in _WEIGHTED and isinstance(value, fx.Node)
+            found[name] = value if weight else _at(value, steps, rank, step)
     return found
+
+
+def _along(operator: str, arguments: Mapping[str, Any], steps: Steps, rank: int) -> bool:
+    """Say whether an operator with weights contracts, or normalises over, the axis of time."""
+    last = 1
+    if operator == "layer_norm":
+        last = len(arguments["normalized_shape"])
+    elif operator == "matmul" and isinstance(arguments["other"], Steps):
+        last = 2
+    return steps.dim >= rank - last
 
 
 def _at(value: Any, like: Steps, rank: int, step: int) -> Any:

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from neurodeploy.comparison import Side
 from neurodeploy.converters.torch.capture import untouched
 from neurodeploy.converters.torch.forms import Form
-from neurodeploy.converters.torch.leaf import Leaf
+from neurodeploy.converters.torch.leaf import Leaf, set_sizes
 from neurodeploy.ir.graph import Graph
 
 __all__ = ["Reading", "run_eagerly", "spiking_side"]
@@ -51,12 +51,15 @@ def run_eagerly(
     """
     rows: Rows = {}
     with untouched(module), _seen(leaves, rows):
+        samples, *lasting = next(iter(inputs.values())).shape
+        set_sizes(module, samples, lasting[0] if form.kind == "sequence" else 1)
         for leaf in leaves.values():
             leaf.reset()
         if form.kind == "step":
             results = _stepped(module, inputs, timesteps, fixed or {})
         else:
-            results = [module(*(form.placed(x) for x in inputs.values()))]
+            called = module(*(form.placed(x) for x in inputs.values()))
+            results = [form.unfolded(called, samples)]
     seen = {
         key: np.moveaxis(values[0].numpy(), 0, 1)
         if leaves[key[0]].over_time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import fx
 from torch._guards import detect_fake_mode
 
 from neurodeploy.converters.torch.layers import layer_of
+from neurodeploy.converters.torch.leaf import Leaf
 from neurodeploy.converters.torch.opaque import LEAF
 from neurodeploy.converters.torch.program import Program
 from neurodeploy.converters.torch.schema import by_name, operator_name
@@ -31,8 +32,11 @@ _FILLS: dict[str, float | None] = {
 _REPEATS = frozenset({"expand", "repeat"})
 
 
-def step_of(sequence: torch.Tensor, axis: int, step: int) -> torch.Tensor:
-    """Give one step of an input that has a time axis."""
+def step_of(sequence: torch.Tensor, axis: int, step: int, batch: int = 0) -> torch.Tensor:
+    """Give one step of an input that has a time axis, or one axis for ``batch`` and time."""
+    if batch:
+        lead = (batch, -1) if axis else (-1, batch)
+        sequence = sequence.reshape(*lead, *sequence.shape[1:])
     return sequence.select(axis, step)
 
 
@@ -44,6 +48,8 @@ class Unroll:
         timed: By the name of an input, the axis of time that it has.
         timesteps: Number of steps.
         batch: Samples.
+        leaves: Its stateful layers.
+        folded: The inputs have time and batch on one axis.
 
     Attributes:
         graph: The rewritten graph.
@@ -51,9 +57,18 @@ class Unroll:
     """
 
     def __init__(
-        self, program: Program, timed: Mapping[str, int], timesteps: int, batch: int
+        self,
+        program: Program,
+        timed: Mapping[str, int],
+        timesteps: int,
+        batch: int,
+        leaves: Mapping[str, Leaf],
+        *,
+        folded: bool = False,
     ) -> None:
         self.program = program
+        self.leaves = leaves
+        self.folded = folded
         self.timed = timed
         self.timesteps = timesteps
         self.batch = batch
@@ -103,8 +118,9 @@ class Unroll:
         self._values[node] = made
         if node.target in self.timed:
             axis = self.timed[str(node.target)]
-            calls: list[Any] = [((made, axis, t), {}) for t in range(self.timesteps)]
-            self._values[node] = Steps(tuple(self._each(step_of, calls, node)), axis)
+            batch = self.batch if self.folded else 0
+            calls: list[Any] = [((made, axis, t, batch), {}) for t in range(self.timesteps)]
+            self._values[node] = Steps(tuple(self._each(step_of, calls, node)), axis, self.folded)
 
     def _each(self, target: Any, calls: list[Any], like: fx.Node) -> list[fx.Node]:
         """Add an operator for each step of a sequence, from its positional and named arguments.
@@ -187,21 +203,39 @@ class Unroll:
     def _leaf(self, node: fx.Node, args: Any, found: Steps | None) -> Any:
         """Write a call of a leaf; one for each step where it takes a whole sequence."""
         site = str(args[0])
+        leaf = self.leaves[site]
         if found is None:
+            if leaf.over_time:
+                raise ConversionError(
+                    "takes a whole sequence and is given one step",
+                    hint="give time_axis= where forward takes a sequence",
+                )
             made = self.graph.node_copy(node, self._values.__getitem__)
             self._stamps[made] = self._calls[site] = self._calls.get(site, -1) + 1
             return made
-        if found.folded or found.dim != 0:
-            raise ConversionError(f"{site} takes a sequence whose time is not on axis 0")
+        if not leaf.over_time:
+            raise ConversionError("takes one step and is given a whole sequence")
+        if (found.folded, found.dim) != (leaf.folded, leaf.time_dim):
+            raise ConversionError(
+                f"takes {_layout(leaf.folded, leaf.time_dim)} and is given "
+                f"{_layout(found.folded, found.dim)}"
+            )
         values, rows = node.meta["val"], []
         for step in found.nodes:
-            shapes = [list(v.shape[1:]) for v in values]
+            shapes = [self._single(v.shape, leaf) for v in values]
             ranks, sizes = [len(s) for s in shapes], [int(n) for s in shapes for n in s]
             made = self._add(LEAF, (site, [step], [], ranks, sizes), {}, node)
             self._stamps[made] = self._calls[site] = self._calls.get(site, -1) + 1
             outputs: list[Any] = [((made, k), {}) for k in range(len(values))]
             rows.append([self._add(operator.getitem, a, k, node) for a, k in outputs])
-        return tuple(Steps(tuple(column), 0) for column in zip(*rows, strict=True))
+        form = (leaf.time_dim, leaf.folded)
+        return tuple(Steps(tuple(column), *form) for column in zip(*rows, strict=True))
+
+    def _single(self, shape: Sequence[int], leaf: Leaf) -> list[int]:
+        """Give the shape of one step of what a leaf gives over time."""
+        if leaf.folded:
+            return [self.batch, *shape[1:]]
+        return [*shape[: leaf.time_dim], *shape[leaf.time_dim + 1 :]]
 
     def _is_time(self, values: Any) -> bool:
         if len(values) != self.timesteps or not all(isinstance(v, fx.Node) for v in values):
@@ -252,7 +286,18 @@ class Unroll:
             for t in range(len(steps.nodes))
         ]
         made = self._each(node.target, calls, node)
+        if isinstance(made[0].meta["val"], list | tuple):
+            return self._several(made, steps, node)
         return Steps(tuple(made), steps.dim, steps.folded)
+
+    def _several(self, made: list[fx.Node], steps: Steps, like: fx.Node) -> tuple[Steps, ...]:
+        """Give the results of an operator that has several, each a sequence."""
+        count = len(made[0].meta["val"])
+        parts: list[Any] = [[((n, k), {}) for n in made] for k in range(count)]
+        return tuple(
+            Steps(tuple(self._each(operator.getitem, part, like)), steps.dim, steps.folded)
+            for part in parts
+        )
 
     def _rank(self, steps: Steps) -> int:
         rank = int(steps.nodes[0].meta["val"].ndim)
@@ -272,6 +317,12 @@ class Unroll:
         permute = torch.ops.aten.permute.default
         made = self._each(permute, [((n, single), {}) for n in steps.nodes], node)
         return Steps(tuple(made), dim)
+
+
+def _layout(folded: bool, dim: int) -> str:
+    if folded:
+        return f"{'batch and time' if dim else 'time and batch'} as one axis"
+    return f"a sequence with time on axis {dim}"
 
 
 def _find(kind: type, value: Any) -> Any:
