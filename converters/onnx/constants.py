@@ -215,6 +215,18 @@ def _dequantize(op: Operation, x: list[Array]) -> Array:
     return np.asarray(steps * scale)
 
 
+def _matmul(op: Operation, x: list[Array]) -> Array:
+    _limit((*x[0].shape[:-1], *x[1].shape[-1:]))
+    return np.asarray(x[0] @ x[1])
+
+
+def _modulo(op: Operation, x: list[Array]) -> Array:
+    """Remainder with the sign of the divisor, or with ``fmod`` that of the dividend."""
+    if not op.integer("fmod", 0) and not x[1].all():
+        raise ConversionError("a remainder of a division by zero")
+    return np.asarray((np.fmod if op.integer("fmod", 0) else np.mod)(x[0], x[1]))
+
+
 # operator of the default domain: what it computes from constants
 FOLDS: dict[str, Fold] = {
     "Abs": _unary(np.abs),
@@ -239,8 +251,10 @@ FOLDS: dict[str, Fold] = {
     "Less": _binary(np.less),
     "LessOrEqual": _binary(np.less_equal),
     "Log": _unary(np.log),
+    "MatMul": _matmul,
     "Max": _several(np.maximum),
     "Min": _several(np.minimum),
+    "Mod": _modulo,
     "Mul": _binary(np.multiply),
     "Neg": _unary(np.negative),
     "Not": _unary(np.logical_not),

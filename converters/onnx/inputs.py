@@ -15,7 +15,7 @@ from neurodeploy.converters.onnx.tensors import dtype_of
 from neurodeploy.errors import ConversionError, Finding, UsageError, raise_findings
 from neurodeploy.semantics.types import Float
 
-__all__ = ["Shapes", "choose_outputs", "example_shape", "input_shapes"]
+__all__ = ["OPEN_BATCH", "Shapes", "choose_outputs", "example_shape", "input_shapes"]
 
 # Stands for an open batch where a file computes shapes. A prime that no layer has as its size.
 OPEN_BATCH = 1_000_003

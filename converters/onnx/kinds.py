@@ -1,4 +1,4 @@
-"""What a node reads, and which signals of a file are no floats."""
+"""What a node reads, whether it is well formed, and which signals of a file are no floats."""
 
 from __future__ import annotations
 
@@ -10,12 +10,31 @@ import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from neurodeploy.converters.onnx.tensors import dtype_of
+from neurodeploy.errors import FileFormatError
 
-__all__ = ["reads", "signal_kinds"]
+__all__ = ["check_node", "reads", "signal_kinds"]
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 # operators that make integers out of floats
 _MAKES = ("ArgMax", "ArgMin", "ConvInteger", "DynamicQuantizeLinear", "QuantizeLinear", "TopK")
+
+
+def check_node(node: NodeProto, model: ModelProto) -> None:
+    """Let the onnx package check a node against the definition of its operator.
+
+    Raises:
+        FileFormatError: it breaks the definition.
+    """
+    if any(a.type == AttributeProto.GRAPH for a in node.attribute):
+        return  # a branch reads names from outside; its nodes are checked when translated
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = max(3, min(model.ir_version, onnx.IR_VERSION))
+    context.opset_imports = {o.domain: o.version for o in model.opset_import}
+    try:
+        onnx.checker.check_node(node, context)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        text = str(error).strip().splitlines()
+        raise FileFormatError(f"breaks the definition of its operator: {text[0]}") from error
 
 
 def reads(node: NodeProto) -> Iterator[str]:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto
 
 from neurodeploy.converters.emit import Array, Emitter, Layer, Padded, layer_name, signal
@@ -19,18 +18,19 @@ from neurodeploy.converters.onnx.constants import FOLDS, fold
 from neurodeploy.converters.onnx.file import DEFAULT_DOMAINS, Model
 from neurodeploy.converters.onnx.handlers import HANDLERS
 from neurodeploy.converters.onnx.inputs import (
+    OPEN_BATCH,
     Shapes,
     choose_outputs,
     input_settings,
     input_shapes,
 )
-from neurodeploy.converters.onnx.kinds import reads, signal_kinds
+from neurodeploy.converters.onnx.kinds import check_node, reads, signal_kinds
 from neurodeploy.converters.onnx.layout import Whole
 from neurodeploy.converters.onnx.load import InputShape
 from neurodeploy.converters.onnx.table import HINTS, Handler, Operation
 from neurodeploy.converters.onnx.tensors import read_tensor
 from neurodeploy.converters.onnx.views import Views
-from neurodeploy.converters.onnx.wholes import ALONG, ELEMENTWISE, LAYOUT, handle_whole
+from neurodeploy.converters.onnx.wholes import ALONG, ELEMENTWISE, LAYOUT, handle_whole, one_row
 from neurodeploy.errors import (
     ConversionError,
     FileFormatError,
@@ -232,7 +232,7 @@ class Walk(Views):
         elif not blocked:
             op = Operation(node, name, operands)
             try:
-                self._check(node)
+                check_node(node, self.model.proto)
                 results = self._apply(key, op, signals)
             except (ConversionError, GraphError, FileFormatError) as error:
                 self._found(_prefixed(error, shown), name)
@@ -263,6 +263,8 @@ class Walk(Views):
         if name not in TAKES_PADDING:
             held = [solid(self.emit, v) if isinstance(v, Padded) else v for v in op.inputs]
             op = replace(op, inputs=held)
+        if name in ELEMENTWISE and self.batch == OPEN_BATCH:
+            op = replace(op, inputs=[one_row(v, self.batch) for v in op.inputs])
         if name in LAYOUT:
             return handler(self, op)
         along = name in ALONG or name in ELEMENTWISE
@@ -273,11 +275,13 @@ class Walk(Views):
             return handler(self, replace(op, inputs=held))
         try:
             return handler(self, op)
-        except ConversionError:
-            # a file for one sample may compute along its first axis
-            if self.batch != 1 or not along:
+        except ConversionError as first:
+            if not along:
                 raise
-        return handle_whole(self, handler, op)
+            try:
+                return handle_whole(self, handler, op)
+            except ConversionError:
+                raise first from None
 
     def _branch(self, op: Operation) -> object:
         """Take the branch of an If whose condition is known."""
@@ -301,19 +305,6 @@ class Walk(Views):
                 if found is not None:
                     return np.array(found, kind)
         raise ConversionError("a constant that is no dense tensor of numbers")
-
-    def _check(self, node: NodeProto) -> None:
-        """Let the onnx package check a node against the definition of its operator."""
-        if any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute):
-            return  # a branch reads names from outside; its nodes are checked when translated
-        context = onnx.checker.C.CheckerContext()
-        context.ir_version = max(3, min(self.model.proto.ir_version, onnx.IR_VERSION))
-        context.opset_imports = {o.domain: o.version for o in self.model.proto.opset_import}
-        try:
-            onnx.checker.check_node(node, context)
-        except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-            text = str(error).strip().splitlines()
-            raise FileFormatError(f"breaks the definition of its operator: {text[0]}") from error
 
     # -- the end ------------------------------------------------------------------------------
 

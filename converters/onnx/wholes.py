@@ -18,13 +18,13 @@ from neurodeploy.ir.builder import Ref
 if TYPE_CHECKING:
     from neurodeploy.converters.onnx.walk import Walk
 
-__all__ = ["ALONG", "ELEMENTWISE", "LAYOUT", "handle_whole"]
+__all__ = ["ALONG", "ELEMENTWISE", "LAYOUT", "handle_whole", "one_row"]
 
 # operators whose handlers take a Whole as it is, and say where its batch goes
 LAYOUT = frozenset({
-    "Conv", "ConvInteger", "DynamicQuantizeLinear", "Expand", "Flatten", "GRU", "Gemm", "Identity", "LSTM",
-    "MatMul", "MatMulInteger", "RNN", "Reshape", "Shape", "Size", "Squeeze", "Transpose",
-    "Unsqueeze",
+    "Conv", "ConvInteger", "DynamicQuantizeLinear", "Expand", "Flatten", "GRU", "Gemm",
+    "Identity", "LSTM", "MatMul", "MatMulInteger", "RNN", "Reshape", "Shape", "Size", "Squeeze",
+    "Transpose", "Unsqueeze",
 })  # fmt: skip
 # operators that compute along axes and leave the batch where it is; axes by `Walk.axis`
 ALONG = frozenset({
@@ -71,6 +71,15 @@ def handle_whole(walk: Walk, handler: Handler, op: Operation) -> object:
     if isinstance(made, tuple):
         return tuple(_back(walk, m, layout, rank) for m in made)
     return _back(walk, made, layout, rank)
+
+
+def one_row(value: object, batch: int) -> object:
+    """Give a constant that has the same row for each sample of the batch with one row."""
+    if not isinstance(value, np.ndarray) or batch not in value.shape:
+        return value
+    axis = value.shape.index(batch)
+    first = value.take([0], axis=axis)
+    return first if value.strides[axis] == 0 or (value == first).all() else value
 
 
 def _of_rank(walk: Walk, ref: Ref, rank: int) -> Ref:
