@@ -297,8 +297,8 @@ class _Tally:
             name=name,
             mismatches=mismatches + (before.mismatches if before else 0),
             state_mismatches=in_states + (before.state_mismatches if before else 0),
-            count_a=int(np.count_nonzero(va[(name, main)])) + (before.count_a if before else 0),
-            count_b=int(np.count_nonzero(vb[(name, main)])) + (before.count_b if before else 0),
+            count_a=_events(va, (name, main)) + (before.count_a if before else 0),
+            count_b=_events(vb, (name, main)) + (before.count_b if before else 0),
             compared=sum(va[(name, o)].size for o in outs) + (before.compared if before else 0),
             roots=roots + (before.roots if before else 0),
             worst=max(worst, before.worst if before else 0.0),
@@ -353,6 +353,11 @@ def _longer(graph: Graph, inputs: Mapping[str, Array], extra: int) -> dict[str, 
         else x
         for name, x in inputs.items()
     }
+
+
+def _events(values: Mapping[Key, Array], key: Key) -> int:
+    """Count what is not zero; nothing where a side shows only states of a node."""
+    return int(np.count_nonzero(values[key])) if key in values else 0
 
 
 def _strict(cell: Cell) -> list[object]:

@@ -7,6 +7,7 @@ its states itself (``init_hidden=True``) and is no ``output`` layer. Source: snn
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -45,6 +46,12 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
         return SequenceLeaf(path, layer, PARTS[name](layer))
     if name not in SPECS:
         raise refusal(layer)
+    if getattr(layer, "inhibition", False) and not hasattr(layer, "recurrent"):
+        from neurodeploy.converters.snntorch.inhibited import InhibitedLeaf
+
+        single: Any = copy(layer)
+        single.inhibition = False
+        return InhibitedLeaf(path, layer, SPECS[name](single))
     spec = SPECS[name](layer)
     if hasattr(layer, "recurrent"):
         from neurodeploy.converters.snntorch.recurrent import RecurrentLeaf

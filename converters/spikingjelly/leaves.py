@@ -26,7 +26,7 @@ from neurodeploy.ir.types import F32, NumType
 if TYPE_CHECKING:
     from neurodeploy.converters.torch.walk import Walk
 
-__all__ = ["make_leaf", "rewritten", "transparent"]
+__all__ = ["OneInputLeaf", "make_leaf", "rewritten", "transparent"]
 
 _LAYERS = "spikingjelly.activation_based.layer"
 # they remember a mask while they train, and do nothing in evaluation
@@ -60,6 +60,10 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
     name = class_name(layer)
     if name == f"{_LAYERS}.misc.Delay":
         return DelayLeaf(path, layer)
+    if name.endswith((".psn.SlidingPSN", ".psn.MaskedPSN")):
+        from neurodeploy.converters.spikingjelly.psn import TapsLeaf
+
+        return TapsLeaf(path, layer)
     if name not in SPECS:
         raise refusal(layer)
     spec = SPECS[name](layer)
@@ -68,7 +72,7 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
     return NodeLeaf(path, layer, spec)
 
 
-class _OneInput(Leaf):
+class OneInputLeaf(Leaf):
     """What all layers here share: one input, and a state of their own."""
 
     @property
@@ -91,7 +95,7 @@ class _OneInput(Leaf):
         self.module.reset()
 
 
-class NodeLeaf(_OneInput, CellLeaf):
+class NodeLeaf(OneInputLeaf, CellLeaf):
     """A neuron."""
 
     @property
@@ -123,7 +127,7 @@ class NodeLeaf(_OneInput, CellLeaf):
         return {"out": spikes, **{name: v for name, v in pairs if v is not None}}
 
 
-class NonSpikingLeaf(_OneInput, CellLeaf):
+class NonSpikingLeaf(OneInputLeaf, CellLeaf):
     """An integrator, which starts anew with every sequence and may decode it itself."""
 
     @property
@@ -152,7 +156,7 @@ class NonSpikingLeaf(_OneInput, CellLeaf):
         return {"out": torch.stack(list(result))} if isinstance(result, list) else {}
 
 
-class DelayLeaf(_OneInput):
+class DelayLeaf(OneInputLeaf):
     """``layer.Delay``: its input some whole steps later, zeros before."""
 
     @property

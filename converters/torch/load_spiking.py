@@ -105,7 +105,7 @@ def read_spiking(
     model = SpikingModel(
         module, graph, leaves, _reading(walk, graph, rolled, example, form, chosen)
     )
-    verify_spiking(model.side(), graph, model.reading, example)
+    verify_spiking(module, model.side(), graph, leaves, model.reading, example)
     return model
 
 
@@ -150,9 +150,12 @@ def _reading(
             if ref.delay == 0 and (ref.node, ref.output) in graph.signals:
                 nodes[(site, name)] = (ref.node, ref.output)
     results: dict[tuple[str, str], tuple[int, int]] = {}
+    decoded: dict[tuple[str, str], int] = {}
     for key, position in zip(walk.output_keys, chosen, strict=True):
         axis = rolled.axes[position]
-        if axis is not None:
+        if axis is None:
+            decoded[key] = position
+        else:
             results[key] = (position, axis)
     values: Any = list(example.inputs.values())
     return Reading(
@@ -162,4 +165,5 @@ def _reading(
         states={a: values[i][0] for i, a in enumerate(arguments) if i not in used},
         carried={arguments[i]: result for i, result in rolled.carried.items()},
         results=results,
+        decoded=decoded,
     )

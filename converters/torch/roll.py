@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import fx
 
 from neurodeploy.converters.torch.accumulate import accumulated
+from neurodeploy.converters.torch.descent import Key, arguments, evaluated, flat, leaf_reads
 from neurodeploy.converters.torch.leaf import Leaf
 from neurodeploy.converters.torch.opaque import LEAF
-from neurodeploy.converters.torch.program import Constant, Previous, Program, previous
-from neurodeploy.converters.torch.schema import operator_name
+from neurodeploy.converters.torch.program import Previous, Program, previous
 from neurodeploy.converters.torch.sequences import Decoded, Steps
 from neurodeploy.converters.torch.unroll import Unroll, step_of
 from neurodeploy.errors import ConversionError, Finding, raise_findings
@@ -30,7 +29,6 @@ from neurodeploy.errors import ConversionError, Finding, raise_findings
 __all__ = ["Rolled", "roll"]
 
 Array = npt.NDArray[Any]
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,8 @@ class _Roll:
         results = [self._result(r) for r in self.unrolled.results]
         for site, calls in self.calls.items():
             self._states(site, calls)
-            for position in range(len(_args(calls[0])[1])):
-                self._same([_args(c)[1][position] for c in calls], f"the input of {site}", site)
+            for position in range(len(arguments(calls[0])[1])):
+                self._same([arguments(c)[1][position] for c in calls], f"the input of {site}", site)
         for number, (nodes, _) in enumerate(results):
             self._same(list(nodes), f"result {number}", "")
         return self._built(results)
@@ -130,6 +128,11 @@ class _Roll:
         nodes, how = accumulated(value, self.unrolled.stamp, self.steps)
         if nodes:
             return nodes, how
+        if 0 <= self.unrolled.stamp(value) < self.last:
+            raise ConversionError(
+                f"a result is the value of step {self.unrolled.stamp(value)} of {self.steps}",
+                hint="return the sequence as one tensor: torch.stack(values)",
+            )
         return (value,), "membrane"
 
     # -- the same at every step ---------------------------------------------------------------
@@ -138,16 +141,16 @@ class _Roll:
         """Check that a state that is handed in is what the layer gave the step before."""
         leaf = self.leaves[site]
         for position, name in enumerate(leaf.states):
-            if position >= len(_args(calls[0])[2]):
+            if position >= len(arguments(calls[0])[2]):
                 return
-            first = _args(calls[0])[2][position]
+            first = arguments(calls[0])[2][position]
             if self.stepped and first.op == "placeholder":
                 self.handed[str(first.target)] = (site, position + 1)
             else:
                 value = self._constant(first, f"the initial {name} of {site}")
                 self.initial.setdefault(site, {})[name] = value
             for t in range(1, self.steps):
-                node = _args(calls[t])[2][position]
+                node = arguments(calls[t])[2][position]
                 if self._terminal(node) != (site, position + 1, t - 1):
                     raise ConversionError(
                         Finding(
@@ -179,7 +182,7 @@ class _Roll:
         elif node.target is step_of:
             key = ("step", node.args[0], step - int(node.args[2]))  # type: ignore[arg-type]
         else:
-            key = (node.target, *_flat((node.args, node.kwargs), lambda n: self._key(n, step)))
+            key = (node.target, *flat((node.args, node.kwargs), lambda n: self._key(n, step)))
         self.keys[(node, step)] = key
         return key
 
@@ -187,7 +190,7 @@ class _Roll:
         """Check a value over the steps; note what is read from before the first one."""
         offset = self.steps - len(nodes)
         last = self._key(nodes[-1], self.last)
-        delay = max((k[3] for k in _leaves(last)), default=0)
+        delay = max((k[3] for k in leaf_reads(last)), default=0)
         for t, node in enumerate(nodes[:-1], offset):
             if t >= delay and self._key(node, t) != last:
                 raise self._differs(what, site, t)
@@ -228,7 +231,7 @@ class _Roll:
         Raises:
             ConversionError: it depends on the input, or differs from sample to sample.
         """
-        value = _evaluated(node, self.unrolled.program.constants, what)
+        value = evaluated(node, self.unrolled.program.constants, what)
         array: Array = value.detach().cpu().numpy()
         if array.ndim and array.shape[0] == self.unrolled.batch:
             if (array != array[:1]).any():
@@ -338,50 +341,3 @@ class _Roll:
                     f"what is read of {site} before its first step differs from use to use",
                 )
         return Previous(site, output, delay, values[0] if values else None)
-
-
-def _args(node: fx.Node) -> Any:
-    """Give the arguments of a call, as the nested tuples that they are."""
-    return node.args
-
-
-def _evaluated(node: fx.Node, constants: Mapping[str, Constant], what: str) -> torch.Tensor:
-    if node.op == "placeholder":
-        if node.target not in constants:
-            raise ConversionError(f"{what} is computed from the input", hint="start from zeros")
-        held: Any = constants[str(node.target)].value
-        return held  # type: ignore[no-any-return]
-    if node.op != "call_function" or node.target in (LEAF, step_of):
-        raise ConversionError(f"{what} depends on {operator_name(node)}")
-    function: Any = node.target
-    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: _evaluated(n, constants, what))
-    with torch.no_grad():
-        result: torch.Tensor = function(*args, **kwargs)
-    return result
-
-
-def _flat(value: Any, describe: Any) -> Iterator[Any]:
-    """Give nested arguments as a flat sequence that can be compared and hashed."""
-    if isinstance(value, fx.Node):
-        yield describe(value)
-    elif isinstance(value, list | tuple):
-        yield len(value)
-        for v in value:
-            yield from _flat(v, describe)
-    elif isinstance(value, Mapping):
-        for k in sorted(value):
-            yield k
-            yield from _flat(value[k], describe)
-    else:
-        yield type(value), value
-
-
-def _leaves(key: Key) -> Iterator[Key]:
-    """Give the layers' values that a key ends in."""
-    todo = [key]
-    while todo:
-        now = todo.pop()
-        if now and now[0] == "leaf" and isinstance(now[0], str):
-            yield now
-        else:
-            todo += [k for k in now if isinstance(k, tuple) and k and not isinstance(k[0], type)]

@@ -115,6 +115,7 @@ class Reading:
         states: By argument that is no input, its value before the first step, for one sample.
         carried: By argument that is a state, the position of the result that is handed back.
         results: By output node, position and axis of time of a result that holds every step.
+        decoded: By output node, position of a result that the module reads over time itself.
     """
 
     form: Form
@@ -123,6 +124,7 @@ class Reading:
     states: Mapping[str, torch.Tensor]
     carried: Mapping[str, int]
     results: Mapping[Key, tuple[int, int]]
+    decoded: Mapping[Key, int]
 
 
 def spiking_side(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import product
 from types import ModuleType
@@ -125,3 +126,17 @@ def test_mutations_are_seen(kind: str) -> None:
     with torch.no_grad():
         net.lif1.beta.mul_(0.9)
     assert proof(model, x).verdict == "differs"
+
+
+@pytest.mark.parametrize("kind", ["Leaky", "Synaptic"])
+def test_inhibition(kind: str, oracle: Ledger) -> None:
+    torch.manual_seed(6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # snnTorch warns of it
+        made = [
+            neuron(kind, size, True, init_hidden=True, inhibition=size == SIZES[1])
+            for size in SIZES[1:]
+        ]
+    net = on_grid(Stepped(made[0], made[1], SIZES))
+    x = events((N, T, SIZES[0]))
+    exact(proof(read(net, x[:, 0]), x), oracle)

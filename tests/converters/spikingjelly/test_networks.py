@@ -252,3 +252,40 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert [sorted(vars(m)) for m in net.modules()] == [sorted(f) for f in functions]
     assert net.training
+
+
+@pytest.mark.parametrize("kind", ["SlidingPSN", "MaskedPSN"])
+def test_parallel_neurons_of_the_past(kind: str, oracle: Ledger) -> None:
+    torch.manual_seed(5)
+    if kind == "SlidingPSN":
+        psn = neuron.SlidingPSN(k=3, step_mode="m")
+    else:
+        psn = neuron.MaskedPSN(k=3, T=12, lambda_init=1.0, step_mode="m")
+    with torch.no_grad():
+        for p in psn.parameters():
+            p.copy_((p * 16).round() / 16)
+        psn.bias.fill_(-0.5)
+    net = nn.Sequential(layer.Linear(12, 16, step_mode="m"), psn)
+    x = events((N, 12, 12))
+    found = proof(read(on_grid(net), x, time_axis=0), x)
+    exact(found, oracle)
+
+
+@pytest.mark.parametrize("decode", ["max-mem", "mean-mem", "last_mem"])
+def test_integrators_that_decode_themselves(decode: str, oracle: Ledger) -> None:
+    torch.manual_seed(6)
+    net = nn.Sequential(
+        layer.Linear(12, 16, step_mode="m"), neuron.IFNode(step_mode="m"),
+        layer.Linear(16, 5, step_mode="m"), neuron.NonSpikingLIFNode(decode=decode),
+    )  # fmt: skip
+    x = events((N, 40, 12))
+    model = read(on_grid(net), x, time_axis=0)
+    how = {"max-mem": "max", "mean-mem": "mean", "last_mem": "membrane"}[decode]
+    assert model.graph.outputs[0].decode == how
+    exact(proof(model, x), oracle)
+
+
+def test_a_list_over_time_is_refused_by_name() -> None:
+    net = nn.Sequential(layer.Linear(12, 5, step_mode="m"), neuron.NonSpikingLIFNode())
+    with pytest.raises(ConversionError, match="stack"):
+        read(net, events((N, 5, 12)), time_axis=0)

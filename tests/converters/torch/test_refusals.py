@@ -75,7 +75,7 @@ def test_spiking_layers_that_cannot_be_read_are_named(oracle: Ledger) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # snnTorch warns of inhibition
         first, second = (
-            snntorch.Leaky(0.9, init_hidden=True, inhibition=True),
+            snntorch.RLeaky(0.9, linear_features=4, init_hidden=True, inhibition=True),
             snntorch.Synaptic(alpha=0.9, beta=0.8, init_hidden=True, state_quant=abs),
         )
     module = nn.Sequential(nn.Flatten(), nn.Linear(72, 4), first, nn.Linear(4, 2), second)
