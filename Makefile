@@ -59,12 +59,13 @@ $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 # SpikingJelly declares plotting, audio and logging packages that its neurons never import: they
-# are left out, and the two that they do import are named. Of NeuroBench only the metrics are
+# are left out, and the two that they do import are named. So are those of sinabs but for samna,
+# the driver of a board: matplotlib and pbr. Of NeuroBench only the metrics are
 # used, of aeon only its data files. onnxscript writes the files of torch's newer exporter.
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	$(call create_env,$(TEST_ENV))
-	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm
-	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon nirtorch
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm matplotlib pbr
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon nirtorch sinabs
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps onnxscript onnx-ir ml_dtypes $(NETWORKS)
 	$(BIN)/python -m pip download -qq --no-deps --no-binary sinabs -d $(TEST_ENV)/sdists $(SDISTS)
 	@touch $@

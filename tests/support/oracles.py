@@ -74,6 +74,7 @@ ORACLES = {
     "nir": Kind(module="nir"),
     "nirtorch": Kind(module="nirtorch"),
     "sinabs": Kind(sdist="sinabs-3.1.3"),
+    "sinabs layers": Kind(module="sinabs"),
     "lava": Kind(module="lava", package="lava-nc"),
     "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
     "ziglang": Kind(module="ziglang"),
