@@ -217,7 +217,7 @@ def run(
         threads: Threads of the engine.
         progress: Called with (samples done, samples in all).
     """
-    samples = as_samples(graph, x, y, layout=layout)
+    samples = as_samples(graph, x, y, layout=layout, timesteps=timesteps)
     steps = timesteps_of(graph, samples, timesteps)
     name, runner = make_runner(graph, on, threads=threads)
     return execute(
@@ -279,7 +279,7 @@ def profile(
         target = target or "cpu"
     check_seed(seed)
     back_end, capabilities = resolve_target(target)
-    samples = as_samples(graph, x, y, layout=layout)
+    samples = as_samples(graph, x, y, layout=layout, timesteps=timesteps)
     return profile_graph(
         graph,
         runner,

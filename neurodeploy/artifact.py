@@ -115,7 +115,7 @@ class Artifact:
             threads: Threads of the engine.
             progress: Called with (samples done, samples in all).
         """
-        samples = as_samples(self.graph, x, y, layout=layout)
+        samples = as_samples(self.graph, x, y, layout=layout, timesteps=timesteps)
         steps = timesteps_of(self.graph, samples, timesteps)
         name, run = self.runner(on, options, threads)
         return execute(

@@ -93,8 +93,9 @@ def compare(
             memory than there is.
     """
     left, right = _side(a, on_a), _side(b, on_b)
-    samples = as_samples(left.graph, x, layout=layout)
-    again = as_samples(right.graph, x, layout=layout)
+    dt = left.graph.dt or right.graph.dt  # events: both sides see the same steps
+    samples = as_samples(left.graph, x, layout=layout, timesteps=timesteps, dt=dt)
+    again = as_samples(right.graph, x, layout=layout, timesteps=timesteps, dt=dt)
     steps = timesteps_of(left.graph, samples, timesteps)
     tally = _Tally(left, right, steps, samples.lengths)
     check_timed(left.graph, steps + tally.more_left)

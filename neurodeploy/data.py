@@ -1,27 +1,34 @@
 r"""Samples as people have them, brought into the one form that a run takes.
 
 Accepted: an array or tensor; a mapping of input names to arrays; the path of an ``.npz`` file
-(``x`` or the inputs' names, labels ``y``); an iterable of batches ``x`` or ``(x, y)``, such as a
-DataLoader. Arrays are batch first, (N, \*input) for a value presented at every step or
-(N, T, \*input); ``layout="TN"`` takes (T, N, \*input).
+(``x`` or the inputs' names, labels ``y``, ``lengths`` in steps); an iterable of batches ``x`` or
+``(x, y)``, such as a DataLoader; a data set of torch or tonic, whose items are samples. Arrays are
+batch first, (N, \*input) for a value presented at every step or (N, T, \*input); ``layout="TN"``
+takes (T, N, \*input).
+
+Events (`neurodeploy.events`) are binned into steps of the graph's dt: the path of an ``.npz`` file
+with ``events`` and ``offsets``, of an ``.h5`` in the layout of SHD or of an ``.aedat4``; a mapping
+like the ``.npz``; structured arrays (t, x, y, p), each with its label or not. A spike input gets 1
+where events fell, a value input their number.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.arrays import to_numpy
 from neurodeploy.errors import DataError, Finding, raise_findings
+from neurodeploy.gathering import gather
 from neurodeploy.input_range import range_finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
 from neurodeploy.ir.types import BOOL, NumType, QType, num_type_text
-from neurodeploy.npz import load_npz
 
 __all__ = ["Data", "Samples", "as_samples", "check_timed", "timesteps_of"]
 
@@ -57,7 +64,14 @@ class Samples:
 
 
 def as_samples(
-    graph: Graph, data: Data, labels: object = None, *, layout: str = "NT", limit: int | None = None
+    graph: Graph,
+    data: Data,
+    labels: object = None,
+    *,
+    layout: str = "NT",
+    limit: int | None = None,
+    timesteps: int | None = None,
+    dt: Fraction | None = None,
 ) -> Samples:
     """Bring ``data`` into the form that runs of ``graph`` take.
 
@@ -67,14 +81,20 @@ def as_samples(
         labels: (N,) class indices; those found in ``data`` are used where this is None.
         layout: ``NT`` (batch first) or ``TN``.
         limit: Take the first ``limit`` samples only.
+        timesteps: T of the run. Events are binned into T steps, and silence follows the last one;
+            without it a sample lasts up to its last event. Arrays are left as they are.
+        dt: Duration of a step that events are binned into, in seconds, where not the graph's.
 
     Raises:
         DataError: all that does not fit, each finding naming the input.
     """
     if layout not in ("NT", "TN"):
         raise DataError(f"there is no layout {layout!r}", hint="NT: batch first; TN: time first")
-    raw, found_labels, lengths = _gathered(graph, data, layout)
-    y = labels if labels is not None else found_labels
+    if timesteps is not None:
+        _check_t(timesteps)
+    found = gather(graph, data, layout, timesteps=timesteps, dt=dt, limit=limit)
+    raw, layout = found.arrays, found.layout
+    y = labels if labels is not None else found.labels
     findings: list[Finding] = []
     inputs: dict[str, Array] = {}
     for node in graph.inputs:
@@ -97,7 +117,7 @@ def as_samples(
     ranks = {n.name: len(n.shape) + 1 for n in graph.inputs}
     counts = {x.shape[0] for x in inputs.values()}
     timed = {x.shape[1] for name, x in inputs.items() if x.ndim > ranks[name]}
-    if 0 in timed or (lengths is not None and int(lengths.min(initial=1)) < 1):
+    if 0 in timed:
         raise DataError("some samples last no step", hint="leave empty samples out")
     if len(counts) > 1:
         raise DataError(f"the inputs hold {sorted(counts)} samples")
@@ -106,6 +126,7 @@ def as_samples(
     if counts == {0}:
         raise DataError("there are no samples")
     steps = timed.pop() if timed else None
+    lengths = _lengths(found.lengths, next(iter(counts)), steps)
     checked = None if y is None else _labels(y, counts.pop(), steps, _classes(graph))
     if limit is not None:
         inputs = {name: x[:limit] for name, x in inputs.items()}
@@ -120,8 +141,8 @@ def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
     Raises:
         DataError: T is below 1, longer than the data, or longer than a parameter with a time axis.
     """
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
-        raise DataError(f"timesteps is {given!r}", hint="a whole number of at least 1")
+    if given is not None:
+        _check_t(given)
     if given is not None and samples.steps is not None and given > samples.steps:
         raise DataError(
             Finding(
@@ -133,6 +154,11 @@ def timesteps_of(graph: Graph, samples: Samples, given: int | None) -> int:
     steps = given or samples.steps or graph.timesteps or 1
     check_timed(graph, steps)
     return steps
+
+
+def _check_t(given: object) -> None:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise DataError(f"timesteps is {given!r}", hint="a whole number of at least 1")
 
 
 def check_timed(graph: Graph, steps: int) -> None:
@@ -157,109 +183,6 @@ def check_timed(graph: Graph, steps: int) -> None:
             if held.data.shape[0] < steps
         ],
     )
-
-
-def to_numpy(value: object) -> Array:
-    """Give an array of an array-like or a tensor, on whatever device it is."""
-    detach = getattr(value, "detach", None)
-    try:
-        return np.asarray(cast(Any, detach()).cpu().numpy() if callable(detach) else value)
-    except (ValueError, TypeError, RuntimeError) as error:  # such as a sparse or bfloat16 tensor
-        raise DataError(f"the data is no regular array: {error}") from error
-
-
-def _gathered(
-    graph: Graph, data: Data, layout: str
-) -> tuple[dict[str, Array], object, npt.NDArray[np.int64] | None]:
-    """Give arrays by input, labels, and the length of each sample."""
-    first = graph.inputs[0].name
-    if isinstance(data, str | os.PathLike):
-        data = load_npz(data)
-        if "offsets" in data and "events" in data:
-            raise DataError(
-                "an event file (events, offsets) needs an input with event encoding",
-                hint="bin the events into x of shape (N, T, channels)",
-            )
-    if isinstance(data, Mapping):
-        arrays = {str(k): to_numpy(v) for k, v in data.items()}
-        names = {n.name for n in graph.inputs}
-        y = None if "y" in names else arrays.pop("y", None)
-        if "x" in arrays and "x" not in names and len(names) == 1:
-            arrays[first] = arrays.pop("x")
-        return arrays, y, None
-    if isinstance(data, np.ndarray) or hasattr(data, "detach") or hasattr(data, "__array__"):
-        return {first: to_numpy(data)}, None, None
-    if isinstance(data, list | tuple) and data and not _is_batch(graph, data[0]):
-        return {first: to_numpy(data)}, None, None
-    if isinstance(data, Iterable):
-        return _from_batches(graph, cast("Iterable[object]", data), layout)
-    raise DataError(
-        f"a {type(data).__name__} holds no samples",
-        hint="an array, a mapping of input names to arrays, an .npz path, or batches (x, y)",
-    )
-
-
-def _is_batch(graph: Graph, item: object) -> bool:
-    """Tell a batch, or a pair (x, y), from a sample written as numbers or as an array."""
-    if isinstance(item, list | tuple):
-        return any(hasattr(part, "shape") for part in item)
-    return hasattr(item, "shape") and np.ndim(to_numpy(item)) > len(graph.inputs[0].shape)
-
-
-def _from_batches(
-    graph: Graph, batches: Iterable[object], layout: str
-) -> tuple[dict[str, Array], object, npt.NDArray[np.int64] | None]:
-    node = graph.inputs[0]
-    if len(graph.inputs) > 1:
-        raise DataError("batches feed one input; the graph has several", hint="pass a mapping")
-    xs: list[Array] = []
-    ys: list[Array] = []
-    for batch in batches:
-        given, y = _x_and_y(node, batch)
-        x = to_numpy(given)
-        if layout == "TN" and x.ndim == len(node.shape) + 2:
-            x = np.moveaxis(x, 0, 1)
-        xs.append(x)
-        if y is not None:
-            ys.append(np.atleast_1d(to_numpy(y)))
-    if not xs:
-        raise DataError("the iterable gave no batch")
-    timed = int(xs[0].ndim == len(node.shape) + 2)
-    shapes = {x.shape[1 + timed :] for x in xs}
-    if len({x.ndim for x in xs}) > 1 or xs[0].ndim == 0 or len(shapes) > 1:
-        found = [list(s) for s in dict.fromkeys(x.shape for x in xs)]
-        raise DataError(f"the batches do not go together: shapes {found}")
-    if len({y.ndim for y in ys}) > 1:
-        raise DataError("the labels of the batches do not go together")
-    labels = np.concatenate(ys) if ys else None
-    lengths = None
-    if xs[0].ndim == len(node.shape) + 2:
-        longest = max(x.shape[1] for x in xs)
-        if any(x.shape[1] != longest for x in xs):
-            lengths = np.concatenate([np.full(x.shape[0], x.shape[1], np.int64) for x in xs])
-            xs = [_silenced(x, longest) for x in xs]
-    joined = np.concatenate(xs)
-    if layout == "TN" and joined.ndim == len(node.shape) + 2:
-        joined = np.moveaxis(joined, 0, 1)  # back: the caller moves every array once
-    return {node.name: joined}, labels, lengths
-
-
-def _x_and_y(node: Input, batch: object) -> tuple[object, object]:
-    """Give the samples and the labels of a batch, None where it has no labels."""
-    if isinstance(batch, list | tuple):
-        if len(batch) == 2:
-            return batch[0], batch[1]
-        # a loader of one tensor wraps each batch into a list, which is no axis of the data
-        alone = len(batch) == 1 and hasattr(batch[0], "shape")
-        if alone and np.ndim(to_numpy(batch[0])) > len(node.shape):
-            return batch[0], None
-    return batch, None
-
-
-def _silenced(x: Array, steps: int) -> Array:
-    """Pad a batch to ``steps`` with silence."""
-    pad = [(0, 0), (0, steps - x.shape[1]), *[(0, 0)] * (x.ndim - 2)]
-    return np.pad(x, pad)
 
 
 def _fitted(node: Input, x: Array, layout: str, findings: list[Finding]) -> Array:
@@ -305,6 +228,27 @@ def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array
     if not np.isfinite(cast_).all():
         findings.append(Finding(f"the data overflows {wanted}", node=name))
     return cast_
+
+
+def _lengths(given: object, count: int, steps: int | None) -> npt.NDArray[np.int64] | None:
+    """Check the steps that each sample lasts."""
+    if given is None:
+        return None
+    lengths = to_numpy(given)
+    if lengths.shape != (count,) or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"lengths of type {lengths.dtype} and shape {list(lengths.shape)} for {count} samples",
+            hint="the steps that each sample lasts",
+        )
+    if steps is None:
+        raise DataError("lengths are given, and the data has no time axis")
+    outside = np.flatnonzero((lengths < 1) | (lengths > steps))
+    if outside.size:
+        at = int(outside[0])
+        raise DataError(
+            f"sample {at} lasts {lengths[at]} steps of {steps}", hint="leave empty samples out"
+        )
+    return lengths.astype(np.int64)
 
 
 def _classes(graph: Graph) -> int:

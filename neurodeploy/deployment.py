@@ -316,14 +316,12 @@ def _kept(
     if isinstance(data, str | os.PathLike) or data is None:
         return None
     samples = as_samples(ann, data, labels, layout=str(recipe["convert"]["layout"]))
-    if samples.lengths is not None:
-        raise UsageError(
-            "batches of different length: a recipe names a file, which holds one length",
-            hint="pad them with silence, or run convert, compile and compare one by one",
-        )
     arrays = dict(samples.inputs)
-    if samples.labels is not None:
-        arrays["y"] = samples.labels
+    beside = {"y": samples.labels, "lengths": samples.lengths}
+    taken = [k for k, v in beside.items() if v is not None and k in arrays]
+    if taken:
+        raise UsageError(f"the data file cannot hold {taken}: inputs have these names")
+    arrays |= {k: v for k, v in beside.items() if v is not None}
     save_npz(part / "data.npz", arrays)
     recipe["run"]["input"] = recipe["convert"]["calibrate"] = str(folder / "data.npz")
     recipe["convert"]["layout"] = "NT"

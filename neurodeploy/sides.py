@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
-
-import numpy as np
 
 from neurodeploy.artifact import Artifact, open_artifact
 from neurodeploy.comparison import Side
 from neurodeploy.converters.callable_model import build_model, is_callable_spec
 from neurodeploy.data import Data
+from neurodeploy.events.sources import is_data_set, items_of, one_by_one
 from neurodeploy.ir.graph import Graph
 from neurodeploy.models import read_model
 
@@ -23,9 +21,10 @@ __all__ = ["drawn_once", "resolve", "resolve_pair"]
 
 def drawn_once(x: Data) -> Data:
     """Draw a generator or a loader, so that every later reader sees the same samples."""
-    kept = (str, os.PathLike, Mapping, list, tuple, np.ndarray)
-    arrays = hasattr(x, "__array__") or hasattr(x, "detach")
-    return list(x) if isinstance(x, Iterable) and not isinstance(x, kept) and not arrays else x
+    items = None if isinstance(x, list | tuple) else items_of(x)
+    if items is None:
+        return x
+    return one_by_one(items) if is_data_set(x) else list(items)
 
 
 def resolve_pair(

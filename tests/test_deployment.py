@@ -324,10 +324,17 @@ def test_the_model_and_a_recipe_of_ones_own_are_not_replaced(files: Path) -> Non
     assert tree(files) == before
 
 
-def test_batches_of_different_length_cannot_be_kept(files: Path) -> None:
+def test_batches_of_different_length_keep_their_lengths(files: Path) -> None:
     x = spikes()
-    with pytest.raises(UsageError, match="batches of different length"):
-        deploy(spiking(), target="cpu", data=[x[:2], x[2:, :3]], out="fw")
+    batches = [x[:2], x[2:, :3]]
+    deploy(spiking(), target="cpu", data=batches, out="fw")
+    lengths = nd.run(spiking(), batches).steps.tolist()
+    assert lengths == [T, T, *[3] * (N - 2)]
+    assert nd.run(spiking(), "fw/data.npz").steps.tolist() == lengths
+    assert np.array_equal(
+        nd.run(spiking(), "fw/data.npz").decoded, nd.run(spiking(), batches).decoded
+    )
+    deploy("fw/recipe.toml", out="again")
 
 
 def test_data_that_does_not_fit(files: Path) -> None:

@@ -40,7 +40,7 @@ def torch_side(module: object, data: Data, layout: str, like: Graph | None) -> S
     leaves = find_leaves(plain)
     noted = {} if like is None else dict(like.metadata)
     time_axis, steps = (int(noted[k]) if k in noted else None for k in _FORM)
-    given: Any = first_samples(data, layout, timed=bool(leaves))
+    given: Any = first_samples(data, layout, timed=bool(leaves), like=like)
     if given is None:
         raise UsageError("comparing a torch module needs samples")
     if not leaves:

@@ -58,7 +58,13 @@ PathArgument = Annotated[
     ),
 ]
 Input = Annotated[
-    str, typer.Option("--input", metavar="X.npz", help="Samples x, batch first, and labels y.")
+    str,
+    typer.Option(
+        "--input",
+        metavar="X.npz",
+        help="Samples x, batch first, and labels y; or events: an .npz with events and offsets, "
+        "an .h5 as of SHD, an .aedat4.",
+    ),
 ]
 OutFile = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="File to write.")]
 OutFolder = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write.")]

@@ -52,7 +52,7 @@ def convert(
     ] = None,
     example: Annotated[
         str | None,
-        typer.Option(metavar="X.npz", help="Samples that show a torch model its input."),
+        typer.Option(metavar="X.npz", help="Samples or events that show a torch model its input."),
     ] = None,
     input_shape: Annotated[
         str | None,

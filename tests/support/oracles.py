@@ -58,6 +58,10 @@ def _one_thread(torch: ModuleType) -> None:
     torch.set_num_threads(1)
 
 
+def _with_transforms(tonic: ModuleType) -> None:
+    importlib.import_module(f"{tonic.__name__}.transforms")
+
+
 # A name that a test asks for and this table lacks is an error, so that a typing mistake cannot
 # pass for a missing package.
 ORACLES = {
@@ -88,6 +92,9 @@ ORACLES = {
     "rapidocr": Kind(package="rapidocr-onnxruntime", data=True),
     "ddddocr": Kind(package="ddddocr", data=True),
     "facenet-pytorch": Kind(package="facenet-pytorch", data=True),
+    "tonic": Kind(module="tonic", setup=_with_transforms),
+    "faery": Kind(module="faery"),
+    "aedat": Kind(module="aedat"),
     "numpy": Kind(module="numpy"),
     "brute force": Kind(),
     "closed form": Kind(),
