@@ -14,7 +14,7 @@ BIN := $(TEST_ENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check --no-input -c constraints.txt
 # source distributions with files that no wheel has: a trained network as a .nir file
 SDISTS := sinabs==3.1.3
-EXTRAS := torch,snntorch,onnx,nir,toolchain,report,test
+EXTRAS := torch,snntorch,onnx,nir,events,toolchain,report,test
 
 # Packages that are not imported: they hold trained networks that the importers are tested on.
 NETWORKS := silero-vad basic-pitch magika rapidocr-onnxruntime ddddocr facenet-pytorch
@@ -62,10 +62,13 @@ $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 # are left out, and the two that they do import are named. So are those of sinabs but for samna,
 # the driver of a board: matplotlib and pbr. Of NeuroBench only the metrics are
 # used, of aeon only its data files. onnxscript writes the files of torch's newer exporter.
+# tonic's audio and recording packages are left out; requests and importRosbag are what it imports.
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	$(call create_env,$(TEST_ENV))
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm matplotlib pbr
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon nirtorch sinabs
+	$(BIN)/python -m pip install $(PIP_FLAGS) requests
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps tonic importRosbag faery
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps onnxscript onnx-ir ml_dtypes $(NETWORKS)
 	$(BIN)/python -m pip download -qq --no-deps --no-binary sinabs -d $(TEST_ENV)/sdists $(SDISTS)
 	@touch $@

@@ -83,7 +83,7 @@ def to_frames(
             row[at] = 1
             merged += at.size - int(np.count_nonzero(row))
         else:
-            np.add.at(row, at, 1)
+            row[:] = np.bincount(at, minlength=row.size)
     _tell(events, steps, dt, binary=binary, late=late, merged=merged)
     lengths = np.array([n + 1 for n in last], np.int64) if timesteps is None else None
     if lengths is not None and (lengths == steps).all():

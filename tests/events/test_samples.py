@@ -208,6 +208,54 @@ def test_loaders_of_tonic_in_both_layouts(oracle: Ledger) -> None:
     tonic.record(2, spiking=2)
 
 
+def test_a_time_first_loader_from_reading_to_proof(oracle: Ledger) -> None:
+    """A notebook of snnTorch and tonic: forward loops over x[t], batches differ in length."""
+    snntorch, torch, tonic = oracle("snntorch"), oracle("torch").module, oracle("tonic")
+
+    class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = torch.nn.Linear(3, 4)
+            self.lif = snntorch.module.Leaky(beta=0.9, threshold=0.5)
+
+        def forward(self, x: Any) -> Any:
+            mem = self.lif.reset_mem()
+            spikes, states = [], []
+            for now in x:
+                spike, mem = self.lif(self.fc(now), mem)
+                spikes.append(spike)
+                states.append(mem)
+            return torch.stack(spikes), torch.stack(states)
+
+    torch.manual_seed(0)
+    net = Net().eval()
+    rng = np.random.default_rng(4)
+    to_frame = tonic.module.transforms.ToFrame(
+        sensor_size=(3, 1, 1), time_window=4000, start_time=0, include_incomplete=True
+    )
+    events = [
+        as_structured(SHD, t=np.sort(rng.integers(0, last, 90)), x=rng.integers(0, 3, 90), p=1)
+        for last in (30_000, 60_000, 50_000, 90_000, 20_000)
+    ]
+    frames = [(to_frame(e)[:, 0].astype(np.float32), i % 4) for i, e in enumerate(events)]
+    pad = tonic.module.collation.PadTensors(batch_first=False)
+    loader = torch.utils.data.DataLoader(frames, 2, collate_fn=pad)
+    example = next(iter(loader))[0]
+    loaded = nd.load(net, example=example, time_axis=0, layout="TN", dt="4ms", output=0)
+    by_frames = nd.run(loaded, loader, layout="TN")
+    assert by_frames.accuracy is not None
+    assert len(set(by_frames.steps.tolist())) > 1
+    compared = nd.compare(net, loaded, loader, layout="TN")
+    assert [n.name for n in compared.nodes if n.mismatches] == []
+    assert "lif" in {n.name for n in compared.nodes}
+    by_events = nd.run(loaded, [(e, i % 4) for i, e in enumerate(events)])
+    for i, (x, _) in enumerate(frames):
+        steps = int(by_events.steps[i])
+        assert steps == len(x)
+        assert np.array_equal(by_events.outputs[i, :steps], by_frames.outputs[i, :steps])
+    snntorch.record(spiking=bool(by_frames.counts["lif"].any()))
+
+
 def test_transforms_of_tonic_stand_in_front(oracle: Ledger) -> None:
     tonic = oracle("tonic")
     transforms = tonic.module.transforms
