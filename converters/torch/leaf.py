@@ -30,12 +30,15 @@ __all__ = ["Arrived", "Leaf", "find_leaves", "find_rewrites", "set_sizes", "spik
 
 # package: where its make_leaf(path, module) is; it gives None for a layer without a state
 _PACKAGES = {
+    "DCLS": "neurodeploy.converters.dcls.leaves",
     "sinabs": "neurodeploy.converters.sinabs.leaves",
     "snntorch": "neurodeploy.converters.snntorch.leaves",
     "spikingjelly": "neurodeploy.converters.spikingjelly.leaves",
 }
-# packages whose modules keep a state that torch.export drops without a word
-SPIKING_PACKAGES = ("lava", "norse", "rockpool", "sinabs", "slayer", "snntorch", "spikingjelly")
+# packages whose modules keep a state that torch.export drops without a word, or run over time
+SPIKING_PACKAGES = (
+    "DCLS", "lava", "norse", "rockpool", "sinabs", "slayer", "snntorch", "spikingjelly"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Leaf(ABC):
     def folded(self) -> bool:
         """Say whether time and batch are one axis there, the batch first where `time_dim` is 1."""
         return False
+
+    @property
+    def history(self) -> int:
+        """Steps of zeros in front of the sequence that the layer takes and shortens it by."""
+        return 0
 
     @abstractmethod
     def arrived(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arrived:

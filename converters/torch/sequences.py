@@ -8,7 +8,7 @@ brought into the first: each operator on a sequence becomes one operator per ste
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import fx
 
 from neurodeploy.errors import ConversionError
 
-__all__ = ["Decoded", "Steps", "lift_arguments", "place", "reshaped"]
+__all__ = ["Decoded", "Steps", "lift_arguments", "padded", "place", "reshaped"]
 
 # beside what torch tags as pointwise: they treat axes in front of the last ones alike
 _BATCHED = frozenset({
@@ -40,11 +40,13 @@ class Steps:
         nodes: One node per step.
         dim: The axis of time in the unrolled program.
         folded: Time and batch are one axis, time first where ``dim`` is 0.
+        lead: Steps of zeros in front of it.
     """
 
     nodes: tuple[fx.Node, ...]
     dim: int
     folded: bool = False
+    lead: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,26 @@ def place(dim: int, rank: int, steps: Steps) -> int | None:
     if steps.folded:
         return axis
     return None if axis == steps.dim else axis - (axis > steps.dim)
+
+
+def padded(arguments: Mapping[str, Any], steps: Steps, rank: int) -> Steps | None:
+    """Give a sequence with zeros in front; None where the padding is not along time.
+
+    Raises:
+        ConversionError: the padding is behind the sequence, of another value, or of other axes too.
+    """
+    pads = [int(n) for n in arguments["pad"]]
+    at = 2 * (rank - 1 - steps.dim)
+    if steps.folded or not any(pads[at : at + 2]):
+        return None
+    front, behind = pads[at], pads[at + 1]
+    plain = arguments.get("mode", "constant") == "constant" and not arguments.get("value")
+    if behind or front < 0 or sum(map(abs, pads)) != front or not plain:
+        raise ConversionError(
+            f"a sequence is padded by {pads}",
+            hint="along time, pad with zeros in front alone, and no other axis at once",
+        )
+    return replace(steps, lead=steps.lead + front)
 
 
 def lift_arguments(

@@ -15,7 +15,7 @@ from neurodeploy.converters.torch.leaf import Leaf
 from neurodeploy.converters.torch.opaque import LEAF
 from neurodeploy.converters.torch.program import Program
 from neurodeploy.converters.torch.schema import by_name, operator_name
-from neurodeploy.converters.torch.sequences import Decoded, Steps, lift_arguments, reshaped
+from neurodeploy.converters.torch.sequences import Decoded, Steps, lift_arguments, padded, reshaped
 from neurodeploy.errors import ConversionError, Finding
 
 __all__ = ["Unroll", "step_of"]
@@ -30,6 +30,8 @@ _FILLS: dict[str, float | None] = {
     "zeros_like": 0.0,
 }  # fmt: skip
 _REPEATS = frozenset({"expand", "repeat"})
+_PADS = frozenset({"constant_pad_nd", "pad"})
+_IN_FRONT = "pad along time right before the layer that takes the zeros off again"
 
 
 def step_of(sequence: torch.Tensor, axis: int, step: int, batch: int = 0) -> torch.Tensor:
@@ -93,6 +95,10 @@ class Unroll:
                 self._placeholder(node)
             elif node.op == "output":
                 results: Any = self._resolved(node.args[0])
+                if any(isinstance(r, Steps) and r.lead for r in results):
+                    raise ConversionError(
+                        "a result is a sequence with zeros in front", hint=_IN_FRONT
+                    )
                 self.results = tuple(results)
             else:
                 try:
@@ -220,6 +226,12 @@ class Unroll:
                 f"takes {_layout(leaf.folded, leaf.time_dim)} and is given "
                 f"{_layout(found.folded, found.dim)}"
             )
+        if found.lead != leaf.history:
+            raise ConversionError(
+                f"takes a sequence with {leaf.history} zeros in front and is given one with "
+                f"{found.lead}",
+                hint=f"torch.nn.functional.pad(x, ({leaf.history}, 0)) along time",
+            )
         values, rows = node.meta["val"], []
         for step in found.nodes:
             shapes = [self._single(v.shape, leaf) for v in values]
@@ -260,6 +272,11 @@ class Unroll:
     def _lifted(self, node: fx.Node, arguments: dict[str, Any], steps: Steps) -> Any:
         name = operator_name(node)
         rank = self._rank(steps)
+        longer = padded(arguments, steps, rank) if name in _PADS else None
+        if longer is not None:
+            return longer
+        if steps.lead:
+            raise ConversionError(f"{name} is given a sequence with zeros in front", hint=_IN_FRONT)
         dims = arguments.get("dim")
         along = dims if isinstance(dims, list | tuple) else [dims]
         across = not steps.folded and [d % rank for d in along if d is not None] == [steps.dim]

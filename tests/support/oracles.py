@@ -79,6 +79,7 @@ ORACLES = {
     "nirtorch": Kind(module="nirtorch"),
     "sinabs": Kind(sdist="sinabs-3.1.3"),
     "sinabs layers": Kind(module="sinabs"),
+    "DCLS": Kind(module="DCLS", package="dcls"),
     "lava": Kind(module="lava", package="lava-nc"),
     "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
     "ziglang": Kind(module="ziglang"),

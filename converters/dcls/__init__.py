@@ -1,0 +1,1 @@
+"""DCLS: convolutions over time with learned delays, as synapses that each have their delay."""
