@@ -42,7 +42,7 @@ SAMPLES: dict[str, tuple[dict[str, object], str]] = {
     "infinite labels": ({"x": ONES, "y": np.full(6, np.inf)}, "inf"),
     "huge labels": ({"x": ONES, "y": np.full(6, 2**64 - 1, np.uint64)}, "18446744073709551615"),
     "time first": ({"x": ONES.swapaxes(0, 1), "y": GOOD}, "--layout TN"),
-    "events": ({"events": np.zeros((3, 4)), "offsets": np.array([0, 3])}, "bin the events"),
+    "events": ({"events": np.zeros((3, 4)), "offsets": np.array([0, 9])}, "offsets"),
 }
 
 
