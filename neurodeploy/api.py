@@ -60,7 +60,8 @@ def load(
     """Read a trained model into a graph, and prove that the graph computes the same.
 
     Args:
-        model: A torch module; the path of an ``.onnx``, ``.nir`` or ``.nd`` file;
+        model: A torch module, one of `to_torch` included (its trained values come back into its
+            graph); the path of an ``.onnx``, ``.nir`` or ``.nd`` file;
             ``package.module:callable`` or ``file.py:callable`` that returns a torch module (this
             runs that code); or a graph, ours or NIR's.
         example: Samples, batch first; needed for torch modules.
