@@ -84,7 +84,7 @@ def test_wrong_numbers_are_refused(engine: Engine) -> None:
         engine.run(_inputs(), 3, record=OUT, seed=-1, threads=0)
     with pytest.raises(UsageError, match="no output"):
         engine.run(_inputs(), 3, record=[("l", "w"), ("nobody", "out")])
-    with pytest.raises(DataError, match="-1 steps"):
+    with pytest.raises(DataError, match="-1 timesteps"):
         engine.run(_inputs(), -1, record=OUT)
     with pytest.raises(DataError, match="'threshold' has values for 6 steps, 7 are to be run"):
         engine.run(_inputs(), 7, record=OUT)
