@@ -245,9 +245,10 @@ def _lengths(given: object, count: int, steps: int | None) -> npt.NDArray[np.int
     outside = np.flatnonzero((lengths < 1) | (lengths > steps))
     if outside.size:
         at = int(outside[0])
-        raise DataError(
-            f"sample {at} lasts {lengths[at]} steps of {steps}", hint="leave empty samples out"
-        )
+        if lengths[at] < 1:
+            text = f"some samples last no step, such as sample {at}"
+            raise DataError(text, hint="leave empty samples out")
+        raise DataError(f"sample {at} lasts {lengths[at]} steps of {steps}")
     return lengths.astype(np.int64)
 
 

@@ -136,7 +136,8 @@ def _column(name: str, given: object) -> Array | None:
             Finding(f"is {column.dtype} of shape {list(column.shape)}", node=f"events.{name}")
         )
     if column.dtype.kind == "f" and column.dtype.itemsize > 8:
-        column = column.astype(np.float64)  # no file of events has times beyond float64
+        with np.errstate(over="ignore"):  # what float64 cannot hold becomes inf, and is found
+            column = column.astype(np.float64)
     return column.astype(column.dtype.newbyteorder("="), copy=False)
 
 

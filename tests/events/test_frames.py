@@ -118,6 +118,7 @@ def test_a_sample_without_events_is_silence_once_t_is_given() -> None:
 BAD = [
     ({"t": [1.0, np.nan]}, "sample 0, event 1: t is nan"),
     ({"t": [1.0, np.inf]}, "sample 0, event 1: t is inf"),
+    ({"t": np.array(["1", "1e4000"], np.longdouble)}, "sample 0, event 1: t is inf"),
     ({"t": [-1, 2]}, "sample 0, event 0: t is -1"),
     ({"t": [2, 1]}, "sample 0, event 1: t is 1, before"),
     ({"t": np.array([1, 2**63], np.uint64)}, "sample 0, event 1: t is 9223372036854775808"),

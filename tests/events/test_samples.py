@@ -124,7 +124,7 @@ BAD: list[tuple[object, str]] = [
     ({"events": np.full((2, 4), np.nan), "offsets": [0, 2]}, "sample 0, event 0: t is nan"),
     ({"x": np.zeros((2, 4, 3)), "lengths": [4]}, "lengths of type"),
     ({"x": np.zeros((2, 4, 3)), "lengths": [4, 5]}, "sample 1 lasts 5 steps of 4"),
-    ({"x": np.zeros((2, 4, 3)), "lengths": [0, 4]}, "sample 0 lasts 0 steps"),
+    ({"x": np.zeros((2, 4, 3)), "lengths": [0, 4]}, "last no step, such as sample 0"),
     ({"x": np.zeros((2, 3)), "lengths": [1, 1]}, "no time axis"),
 ]
 
