@@ -66,7 +66,7 @@ $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	$(call create_env,$(TEST_ENV))
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[$(EXTRAS)]' loguru tqdm matplotlib pbr
-	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon nirtorch sinabs dcls
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps spikingjelly neurobench aeon nirtorch sinabs dcls norse
 	$(BIN)/python -m pip install $(PIP_FLAGS) requests
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps tonic importRosbag faery
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps onnxscript onnx-ir ml_dtypes $(NETWORKS)

@@ -34,12 +34,14 @@ class Form:
         time_axis: Axis of time of what ``forward`` takes, for a sequence.
         steps: How often a static module loops.
         folded: A sequence comes and goes with time and batch on one axis.
+        carries: ``forward`` returns its state beside its output, and takes it as ``state``.
     """
 
     kind: Literal["step", "sequence", "static"]
     time_axis: int = 0
     steps: int = 1
     folded: bool = False
+    carries: bool = False
 
     def noted(self) -> dict[str, str]:
         """Give what a graph's metadata keep of it."""

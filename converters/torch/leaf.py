@@ -31,6 +31,7 @@ __all__ = ["Arrived", "Leaf", "find_leaves", "find_rewrites", "set_sizes", "spik
 # package: where its make_leaf(path, module) is; it gives None for a layer without a state
 _PACKAGES = {
     "DCLS": "neurodeploy.converters.dcls.leaves",
+    "norse": "neurodeploy.converters.norse.leaves",
     "sinabs": "neurodeploy.converters.sinabs.leaves",
     "snntorch": "neurodeploy.converters.snntorch.leaves",
     "spikingjelly": "neurodeploy.converters.spikingjelly.leaves",
@@ -92,6 +93,11 @@ class Leaf(ABC):
     def folded(self) -> bool:
         """Say whether time and batch are one axis there, the batch first where `time_dim` is 1."""
         return False
+
+    @property
+    def keeps_state(self) -> bool:
+        """Say whether the layer itself has its state from one call to the next."""
+        return True
 
     @property
     def history(self) -> int:

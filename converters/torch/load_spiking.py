@@ -12,6 +12,7 @@ from torch import nn
 
 from neurodeploy.comparison import Side
 from neurodeploy.converters.torch.capture import export, untouched
+from neurodeploy.converters.torch.carrying import Carried, with_carrying
 from neurodeploy.converters.torch.example import Example
 from neurodeploy.converters.torch.folding import with_folding
 from neurodeploy.converters.torch.forms import CAPTURED_STEPS, Form, Repeated
@@ -24,7 +25,7 @@ from neurodeploy.converters.torch.spiking_side import Reading, spiking_side
 from neurodeploy.converters.torch.unroll import Unroll
 from neurodeploy.converters.torch.verify_spiking import verify_spiking
 from neurodeploy.converters.torch.walk import Walk
-from neurodeploy.errors import ConversionError
+from neurodeploy.errors import ConversionError, Finding, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Decode
 from neurodeploy.semantics.types import Float
@@ -79,6 +80,7 @@ def read_spiking(
             the graph differs from the module.
     """
     form = with_folding(module, leaves, example, form)
+    form = with_carrying(module, leaves, example.inputs, form)
     names, rolled = _captured(module, leaves, example, form)
     walk = Walk(
         rolled.program,
@@ -114,10 +116,12 @@ def _captured(
 ) -> tuple[tuple[str, ...], Rolled]:
     """Export the module over a few steps and find the one that repeats."""
     rewrites = find_rewrites(module)
-    stepped = form.kind == "step" and not rewrites
+    stepped = form.kind == "step" and not rewrites and not form.carries
     repeated = form.kind == "step" and not stepped
     given = Example(form.captured(example.inputs, repeated=repeated))
     whole = Repeated(module) if repeated else module
+    if form.carries:
+        whole = Carried(module, loops=repeated)
     with untouched(module), opaque(leaves, rewrites):
         set_sizes(module, example.samples, CAPTURED_STEPS if form.kind == "sequence" else 1)
         program = export(whole, given)
@@ -126,7 +130,7 @@ def _captured(
         raise ConversionError("the module returns nothing")
     names = result_names(spec)
     taken = exported(program)
-    if repeated:
+    if whole is not module:
         taken = unwrapped(taken, "module", list(given.inputs))
     axis = 0 if repeated else form.time_axis
     timed: dict[str, int] = {}
@@ -136,7 +140,27 @@ def _captured(
         timed = dict.fromkeys(taken.inputs, axis)
     unrolled = Unroll(taken, timed, steps, example.samples, leaves, folded=form.folded)
     unrolled.run()
-    return names, roll(unrolled, leaves, stepped=stepped)
+    rolled = roll(unrolled, leaves, stepped=stepped)
+    if stepped:
+        _refuse_lost(leaves, rolled)
+    return names, rolled
+
+
+def _refuse_lost(leaves: Mapping[str, Leaf], rolled: Rolled) -> None:
+    """Refuse layers that start anew at each call of a module that makes one step."""
+    raise_findings(
+        ConversionError,
+        [
+            Finding(
+                "starts from a new state in each call of forward",
+                node=site,
+                source=(site,),
+                hint="forward(x, state=None), returning (out, state)",
+            )
+            for site in rolled.initial
+            if not leaves[site].keeps_state
+        ],
+    )
 
 
 def _reading(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from neurodeploy.comparison import Side
 from neurodeploy.converters.torch.capture import untouched
+from neurodeploy.converters.torch.carrying import carried_apart
 from neurodeploy.converters.torch.forms import Form
 from neurodeploy.converters.torch.leaf import Leaf, set_sizes
 from neurodeploy.ir.graph import Graph
@@ -56,9 +57,11 @@ def run_eagerly(
         for leaf in leaves.values():
             leaf.reset()
         if form.kind == "step":
-            results = _stepped(module, inputs, timesteps, fixed or {})
+            step = _carrying(module) if form.carries else module
+            results = _stepped(step, inputs, timesteps, fixed or {})
         else:
             called = module(*(form.placed(x) for x in inputs.values()))
+            called = carried_apart(called)[0] if form.carries else called
             results = [form.unfolded(called, samples)]
     seen = {
         key: np.moveaxis(values[0].numpy(), 0, 1)
@@ -70,7 +73,7 @@ def run_eagerly(
 
 
 def _stepped(
-    module: nn.Module,
+    module: Callable[..., object],
     inputs: Mapping[str, torch.Tensor],
     timesteps: int,
     fixed: Mapping[str, int | None],
@@ -84,6 +87,17 @@ def _stepped(
         flat = pytree.tree_leaves(results[-1])
         states |= {name: flat[position] for name, position in fixed.items() if position is not None}
     return results
+
+
+def _carrying(module: nn.Module) -> Callable[..., object]:
+    """Give a module as a function that hands it the state that it returned the last time."""
+    state: list[object] = [None]
+
+    def step(*inputs: torch.Tensor) -> object:
+        out, state[0] = carried_apart(module(*inputs, state=state[0]))
+        return out
+
+    return step
 
 
 @contextmanager

@@ -41,6 +41,13 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("counted_lif", {"held": True}, {"threshold": 0.3, "amount": 0.3, "floor": -0.4}),
     ("counted_lif", {"synapse": True, "reset": "zero", "spikes": 2}, {"threshold": 0.2}),
     ("counted_lif", {"counted": False, "decay": "none"}, {"threshold": 0.4, "amount": 0.5}),
+    (
+        "jump_lif",
+        {**HARD, "decay": "rate", "decay_input": True, "strict": True},
+        {"threshold": 0.5},
+    ),
+    ("recurrent_jump_lif", {**HARD, "decay": "rate", "decay_input": True}, {}),
+    ("jump_li", {"decay": "rate", "decay_input": True}, {}),
     ("shifted_li", {"decay": "none"}, {"floor": -0.3}),
     ("alpha_lif", {"reset": "subtract"}, {"gain": 0.9, "threshold": 0.5}),
     ("alpha_lif", {"payload": "graded"}, {"threshold": 0.5, "amplitude": 2.0}),
@@ -74,6 +81,6 @@ def test_engine_gives_the_reference_bit_for_bit(oracle: Ledger) -> None:
     for name, (cell, _, _) in zip(names, ROWS, strict=True):
         values = trace[name, "out"]
         assert np.isfinite(values.astype(np.float64)).all(), cell
-        most = 1.01 if cell in ("analog_lif", "shifted_li") else 0.98
+        most = 1.01 if cell in ("analog_lif", "jump_li", "shifted_li") else 0.98
         assert 0.02 < np.count_nonzero(values) / values.size < most, cell
     found.record(len(ROWS) + 1, spiking=len(ROWS))

@@ -80,6 +80,7 @@ ORACLES = {
     "sinabs": Kind(sdist="sinabs-3.1.3"),
     "sinabs layers": Kind(module="sinabs"),
     "DCLS": Kind(module="DCLS", package="dcls"),
+    "norse": Kind(module="norse"),
     "lava": Kind(module="lava", package="lava-nc"),
     "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
     "ziglang": Kind(module="ziglang"),

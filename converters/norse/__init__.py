@@ -1,0 +1,1 @@
+"""norse: its neurons as cells, for modules that are read with them."""
