@@ -102,6 +102,7 @@ def read_spiking(
             "framework_version": str(torch.__version__),
             "model": type(module).__name__,
             **form.noted(),
+            **({} if output is None else {"output": str(output)}),
         }
     )
     model = SpikingModel(

@@ -51,7 +51,9 @@ def torch_side(module: object, data: Data, layout: str, like: Graph | None) -> S
         pairs = zip(arrays, ranks, strict=True)
         arrays = tuple(_fitting(x, rank, time_axis is not None) for x, rank in pairs)
     example = arrays if len(arrays) > 1 else arrays[0]
-    return spiking_model(plain, example, leaves, time_axis=time_axis, steps=steps).side()
+    return spiking_model(
+        plain, example, leaves, time_axis=time_axis, steps=steps, output=noted.get("output")
+    ).side()
 
 
 def _fitting(x: npt.NDArray[Any], rank: int, sequence: bool) -> npt.NDArray[Any]:

@@ -17,20 +17,21 @@ from neurodeploy.errors import UsageError  # noqa: E402
 from spiking_nets import Sequence, events, on_grid  # noqa: E402
 
 
-def imported() -> tuple[Any, Any]:
+def imported() -> tuple[Any, Any, Any]:
     import snntorch as snn
 
     torch.manual_seed(0)
     net = on_grid(Sequence(snn.Leaky(beta=0.9), snn.Leaky(beta=0.8), (12, 24, 3)))
     x = events((30, 15, 12))
-    return nd.load(net, example=x, time_axis=0, output=0), x
+    return net, nd.load(net, example=x, time_axis=0, output=0), x
 
 
 def test_fine_tuned_and_taken_back(oracle: Ledger) -> None:
     found = oracle("torch")
-    graph, x = imported()
+    net, graph, x = imported()
     module = nd.to_torch(graph)
     assert nd.compare(graph, module, x).verdict == "exact"
+    assert nd.compare(net, graph, x).verdict == "exact"
     y = torch.from_numpy((x[:, :, :4].sum((1, 2)) > x[:, :, 4:8].sum((1, 2))).astype(np.int64))
     optimiser = torch.optim.Adam(module.parameters(), lr=2e-3)
     losses = []
@@ -53,6 +54,6 @@ def test_fine_tuned_and_taken_back(oracle: Ledger) -> None:
 
 
 def test_an_option_that_means_nothing_is_refused() -> None:
-    graph, _ = imported()
+    _, graph, _ = imported()
     with pytest.raises(UsageError, match="time_axis"):
         nd.load(nd.to_torch(graph), time_axis=0)
