@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from neurodeploy.converters.emit import Layer
 from neurodeploy.converters.emit_algebra import add, dense
+from neurodeploy.converters.emit_spikes import as_number
 from neurodeploy.converters.sinabs.table import SPECS, TRANSPARENT, class_name, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
 from neurodeploy.converters.torch.cell_spec import CellSpec
@@ -45,8 +46,10 @@ def rewritten(layer: nn.Module) -> Callable[..., object] | None:
 
 
 def sized(layer: nn.Module, samples: int, steps: int) -> None:
-    """Set the sizes of batch and time that a layer holds."""
+    """Set the sizes of batch and time that a layer holds; let a network count no operations."""
     held: Any = layer
+    if class_name(layer) == "sinabs.network.Network":
+        _uncounted(layer)
     if _squeezes(layer):
         held.batch_size, held.num_timesteps = samples, steps
     elif class_name(layer) == "sinabs.layers.reshape.UnflattenTime":
@@ -75,6 +78,18 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
 
 def _squeezes(layer: nn.Module) -> bool:
     return any(c.__name__ == "SqueezeMixin" for c in type(layer).__mro__)
+
+
+def _uncounted(network: nn.Module) -> None:
+    """Leave out the hooks by which ``synops=True`` counts: they compute nothing of the network."""
+    for layer in network.modules():
+        hooks = type(layer._forward_hooks)(
+            (key, hook)
+            for key, hook in layer._forward_hooks.items()
+            if getattr(hook, "__module__", "") != "sinabs.synopcounter"
+        )
+        # a new dictionary, so that the caller can put the old one back
+        layer._forward_hooks = hooks
 
 
 def _sum_pool(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -192,5 +207,5 @@ class RecurrentLeaf(LayerLeaf):
             if layer.bias is not None:
                 bias = walk.emit.weight(f"{path}.bias", layer.bias.detach().cpu().numpy())
             returned = dense(walk.emit, spikes, weight, bias)
-            total = add(walk.emit, inputs[0], returned.after(1))
+            total = add(walk.emit, as_number(walk.emit, inputs[0]), returned.after(1))
         return self.cell(walk, (total,), initial)

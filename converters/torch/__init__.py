@@ -10,7 +10,7 @@ __all__ = ["FRONT_END", "load_torch"]
 FRONT_END = FrontEnd(
     name="torch",
     load=load_torch,
-    summary="PyTorch modules, spiking layers of snnTorch and SpikingJelly included",
+    summary="PyTorch modules, spiking layers of snnTorch, SpikingJelly, sinabs, norse and DCLS too",
     classes=("torch.nn.modules.module.Module",),
     extra="torch",
 )

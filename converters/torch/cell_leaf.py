@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from neurodeploy.converters.emit_spikes import as_number
 from neurodeploy.converters.torch.cell_spec import CellSpec
 from neurodeploy.converters.torch.leaf import Leaf
 from neurodeploy.ir.builder import Ref
@@ -66,6 +67,8 @@ class CellLeaf(Leaf):
     ) -> Mapping[str, Ref]:
         """Write the cell; give its main output as ``out`` and its states by the layer's names."""
         shape = inputs[0].shape
+        # a layer right behind one that spikes reads its spikes as 0 and 1
+        arrived: Any = as_number(walk.emit, list(inputs))
         start: dict[str, npt.ArrayLike] = dict(self.spec.initial)
         for name, value in initial.items():
             # of another shape, the layer starts anew
@@ -75,7 +78,7 @@ class CellLeaf(Leaf):
         out = builder.cell(
             walk.emit.fresh(),
             self.spec.cell,
-            *inputs,
+            *arrived,
             shape=shape,
             params={k: _array(v) for k, v in self.spec.params.items()},
             initial=start,

@@ -176,6 +176,13 @@ def test_convolutional(oracle: Ledger) -> None:
     exact(read(on_grid(net, gain=2.0), x[:, 0]), x, oracle, "v", "i")
 
 
+def test_a_neuron_right_behind_another(oracle: Ledger) -> None:
+    torch.manual_seed(5)
+    net = norse.SequentialState(nn.Linear(20, 10), norse.LIFCell(LIF), norse.LICell())
+    x = events((N, T, 20), rate=0.5)
+    exact(read(on_grid(net), x[:, 0]), x, oracle, "v", "i")
+
+
 def test_everything_refused_is_named_at_once() -> None:
     net = norse.SequentialState(
         norse.LIFAdExCell(),

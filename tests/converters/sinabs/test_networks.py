@@ -137,6 +137,16 @@ def test_recurrent(kind: str, bias: bool, oracle: Ledger) -> None:
     exact(read(net, x, time_axis=1), x, oracle, "v")
 
 
+@pytest.mark.filterwarnings("ignore:SNNAnalyzer is deprecated")
+def test_counted_operations(oracle: Ledger) -> None:
+    """The hooks that count are left out, and stay where they are."""
+    net = on_grid(from_model(analog(), batch_size=1, synops=True), gain=2.0)
+    before = [dict(m._forward_hooks) for m in net.modules()]
+    x = events((N, 40, 2, 8, 8))
+    exact(read(net, x, time_axis=1), x, oracle, "v")
+    assert [dict(m._forward_hooks) for m in net.modules()] == before
+
+
 def analog() -> nn.Module:
     torch.manual_seed(6)
     return nn.Sequential(

@@ -87,11 +87,11 @@ def test_spiking_layers_that_cannot_be_read_are_named(oracle: Ledger) -> None:
 
 
 def test_a_package_without_a_reader_is_named() -> None:
-    """Norse and others keep a state that torch.export would drop."""
-    cell = type("LIFCell", (nn.Identity,), {"__module__": "norse.torch.module.lif"})
+    """Rockpool and others keep a state that torch.export would drop."""
+    cell = type("LIFTorch", (nn.Identity,), {"__module__": "rockpool.nn.modules.torch.lif_torch"})
     error = refused(nn.Sequential(nn.Linear(8, 4), cell()))
     assert [f.node for f in error.findings] == ["1"]
-    assert "a LIFCell of norse" in error.findings[0].message
+    assert "a LIFTorch of rockpool" in error.findings[0].message
 
 
 class Leaky(nn.Module):
