@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ from neurodeploy.ir.builder import Ref
 __all__ = ["Views"]
 
 
-class Views:
+class Views(ABC):
     """The base of the walk: shapes, axes and forms of values.
 
     A handler sees signals without the batch, or, while ``view`` is set, in the full shape of the
@@ -36,9 +37,9 @@ class Views:
     dropped: tuple[int, ...] = ()
 
     @property
+    @abstractmethod
     def batch(self) -> int:
         """Samples of a batch: what the file says, or a number that nothing else equals."""
-        raise NotImplementedError
 
     @contextmanager
     def seen_as(self, layout: Layout) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from neurodeploy.converters.torch.forms import CAPTURED_STEPS, Form
 from neurodeploy.converters.torch.leaf import Leaf, set_sizes
 
 __all__ = ["with_folding"]
+
+_LOG = logging.getLogger("neurodeploy")
 
 
 def with_folding(
@@ -44,9 +47,9 @@ def with_folding(
         with untouched(module):
             set_sizes(module, example.samples, CAPTURED_STEPS)
             module(*form.captured(example.inputs, repeated=False).values())
-    except (IndexError, RuntimeError, TypeError, ValueError):
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         # a layer before, or behind, that cannot take such a shape: the rows tell
-        pass
+        _LOG.debug("the module does not take time and batch on two axes: %s", error)
     finally:
         for handle in handles:
             handle.remove()

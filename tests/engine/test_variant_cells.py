@@ -46,6 +46,8 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {**HARD, "decay": "rate", "decay_input": True, "strict": True},
         {"threshold": 0.5},
     ),
+    ("recurrent_lif", {"timing": "next_after", "strict": True}, {"threshold": 0.8}),
+    ("recurrent_cuba_lif", {"timing": "corrected_after", "strict": True}, {"threshold": 0.8}),
     ("recurrent_jump_lif", {**HARD, "decay": "rate", "decay_input": True}, {}),
     ("jump_li", {"decay": "rate", "decay_input": True}, {}),
     ("shifted_li", {"decay": "none"}, {"floor": -0.3}),
