@@ -33,7 +33,7 @@ _LAYERS = "spikingjelly.activation_based.layer"
 _IDLE = ("Dropout", "Dropout2d")
 _DECODES: Mapping[str | None, Callable[[torch.Tensor], object]] = {
     None: list,
-    "max-mem": lambda v: v.max(0).values,
+    "max-mem": lambda v: v.amax(0),
     "mean-mem": lambda v: v.mean(0),
     "last_mem": lambda v: v[-1],
 }
