@@ -6,7 +6,8 @@ import logging
 import operator
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -22,7 +23,7 @@ from neurodeploy.converters.torch.example import Example
 from neurodeploy.converters.torch.select import path_name
 from neurodeploy.errors import ConversionError, Finding, UsageError
 
-__all__ = ["Capture", "capture", "export", "plain_module", "untouched"]
+__all__ = ["Capture", "capture", "export", "plain_module", "reason", "untouched"]
 
 # Between batches of two sizes a kernel may add in another order; samples that mix differ more.
 BATCH_TOLERANCE = 1e-3
@@ -77,12 +78,12 @@ def untouched(module: nn.Module) -> Iterator[None]:
     Modes, attributes (a state that ``forward`` keeps in one, too) and buffers are restored.
     """
     layers = list(module.modules())
-    saved = [_shallow(vars(layer)) for layer in layers]
+    kept = _contents(_with_siblings(layers))
     held = [
         (value, value.detach().clone())
-        for layer in layers
-        for value in (*vars(layer).values(), *layer._buffers.values())
-        if isinstance(value, torch.Tensor)
+        for _, content in kept
+        for value in (content.values() if isinstance(content, dict) else content)
+        if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter)
     ]
     for layer in layers:
         layer.training = False
@@ -93,13 +94,32 @@ def untouched(module: nn.Module) -> Iterator[None]:
         for value, before in held:
             if value.shape == before.shape:
                 value.data.copy_(before)
-        for layer, attributes in zip(layers, saved, strict=True):
-            vars(layer).clear()
-            vars(layer).update(attributes)
+        for container, content in kept:
+            container.clear()
+            add = container.extend if isinstance(container, list | deque) else container.update
+            add(content)
 
 
-def _shallow(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: type(v)(v) if type(v) in (dict, list) else v for k, v in attributes.items()}
+def _with_siblings(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    """Add neurons that a reset in ``forward`` reaches: snnTorch resets whole classes."""
+    registered = [r for c in {type(m) for m in layers} for r in getattr(c, "instances", ())]
+    found = {id(m): m for m in (*layers, *registered) if isinstance(m, nn.Module)}
+    return list(found.values())
+
+
+def _contents(layers: Sequence[nn.Module]) -> list[tuple[Any, Any]]:
+    """Give every container among the attributes of modules, nested ones too, and what it holds."""
+    found: dict[int, tuple[Any, Any]] = {}
+    todo: list[object] = [vars(layer) for layer in layers]
+    while todo:
+        now: Any = todo.pop()
+        if isinstance(now, tuple):
+            todo += now
+        elif isinstance(now, dict | list | set | deque) and id(now) not in found:
+            content = dict(now) if isinstance(now, dict) else list(now)
+            found[id(now)] = (now, content)
+            todo += content.values() if isinstance(content, dict) else content
+    return list(found.values())
 
 
 def capture(module: nn.Module, example: Example) -> Capture:
@@ -129,7 +149,7 @@ def _run(module: nn.Module, example: Example) -> object:
         return module(*example.inputs.values())
     except Exception as error:  # the user's code may raise anything
         raise ConversionError(
-            f"the module does not run on the example ({shapes}): {_reason(error)}",
+            f"the module does not run on the example ({shapes}): {reason(error)}",
             hint="the example is a batch: its first axis counts samples",
         ) from error
 
@@ -193,7 +213,7 @@ def export(module: nn.Module, example: Example) -> ExportedProgram:
         except Exception as error:  # capture fails with exceptions of many kinds
             raise ConversionError(
                 Finding(
-                    f"torch.export cannot capture the module: {_reason(error)}",
+                    f"torch.export cannot capture the module: {reason(error)}",
                     node=_place(error),
                     hint="forward may not branch on values of tensors; branch on shapes or options",
                 )
@@ -237,7 +257,8 @@ def _place(error: Exception) -> str:
     return f"{PurePath(found['file']).name}, line {found['line']}" if found else ""
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Give class and first line of an error of torch or of the user's code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else ""
     return f"{type(error).__name__}: {text}"[:300].rstrip(": ")

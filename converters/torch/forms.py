@@ -64,7 +64,11 @@ class Form:
         return pytree.tree_map_only(torch.Tensor, lambda v: v.unflatten(0, lead), result)
 
     def captured(
-        self, inputs: Mapping[str, torch.Tensor], *, repeated: bool
+        self,
+        inputs: Mapping[str, torch.Tensor],
+        *,
+        repeated: bool,
+        steps: int = CAPTURED_STEPS,
     ) -> dict[str, torch.Tensor]:
         """Give inputs of a few steps, for capture; one step ``repeated`` for `Repeated`."""
         if repeated:
@@ -73,7 +77,7 @@ class Form:
             }
         if self.kind != "sequence":
             return dict(inputs)
-        return {name: self.placed(_lasting(x, CAPTURED_STEPS)) for name, x in inputs.items()}
+        return {name: self.placed(_lasting(x, steps)) for name, x in inputs.items()}
 
 
 class Repeated(nn.Module):

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -247,5 +248,12 @@ def _make(path: str, layer: nn.Module) -> Leaf | None:
             f"{package} are not handled by this front end",
             hint=f"handled are {', '.join(sorted(_PACKAGES))}; or export the network to NIR",
         )
+    # the class would be read, and not what this instance computes
+    for name in vars(layer):
+        if isfunction(getattr(type(layer), name, None)):
+            raise ConversionError(
+                f"{type(layer).__name__}: its {name} is replaced on this instance",
+                hint="write what it does as layers in front of the neuron and behind it",
+            )
     made: Leaf | None = import_module(_PACKAGES[package]).make_leaf(path, layer)
     return made

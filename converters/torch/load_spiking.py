@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import torch
 from torch import nn
@@ -23,14 +23,23 @@ from neurodeploy.converters.torch.roll import Rolled, roll
 from neurodeploy.converters.torch.select import choose, result_names
 from neurodeploy.converters.torch.spiking_side import Reading, spiking_side
 from neurodeploy.converters.torch.unroll import Unroll
-from neurodeploy.converters.torch.verify_spiking import verify_spiking
+from neurodeploy.converters.torch.verify_spiking import VERIFIED_STEPS, verify_spiking
 from neurodeploy.converters.torch.walk import Walk
-from neurodeploy.errors import ConversionError, Finding, raise_findings
+from neurodeploy.errors import ConversionError, DataError, Finding, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Decode
 from neurodeploy.semantics.types import Float
 
 __all__ = ["SpikingModel", "read_spiking"]
+
+# each step is a copy of all operators
+MOST_CAPTURED = 128
+
+
+class _Options(TypedDict):
+    dt: str | Fraction | None
+    output: int | str | None
+    float_type: Float
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,56 @@ def read_spiking(
         ConversionError: everything that is not handled; or the first layer, step and neuron where
             the graph differs from the module.
     """
+    lasting = _lasting(example, form)
     form = with_folding(module, leaves, example, form)
     form = with_carrying(module, leaves, example.inputs, form)
-    names, rolled = _captured(module, leaves, example, form)
+    more: _Options = {"dt": dt, "output": output, "float_type": float_type}
+    try:
+        return _read(module, leaves, example, form, CAPTURED_STEPS, **more)
+    except ConversionError:
+        # a delay of more steps, or a loop over a number of steps that forward knows
+        if not CAPTURED_STEPS < lasting <= MOST_CAPTURED:
+            raise
+        return _read(module, leaves, example, form, lasting, **more)
+
+
+def _lasting(example: Example, form: Form) -> int:
+    """Give the steps that the example of a module that takes a sequence has; else 0."""
+    if form.kind != "sequence":
+        return 0
+    found = [
+        Finding(
+            f"the example of shape {list(x.shape)} holds no sequence",
+            node=name,
+            hint="shape (samples, steps, *input)",
+        )
+        for name, x in example.inputs.items()
+        if x.ndim < 2 or x.shape[1] < 1
+    ]
+    lengths = {int(x.shape[1]) for x in example.inputs.values() if x.ndim > 1}
+    if len(lengths) > 1:
+        found.append(Finding(f"the inputs last {sorted(lengths)} steps"))
+    raise_findings(DataError, found)
+    return lengths.pop()
+
+
+def _read(
+    module: nn.Module,
+    leaves: Mapping[str, Leaf],
+    example: Example,
+    form: Form,
+    captured: int,
+    *,
+    dt: str | Fraction | None,
+    output: int | str | None,
+    float_type: Float,
+) -> SpikingModel:
+    """Read a module that is captured over some steps of a sequence; see `read_spiking`."""
+    names, rolled = _captured(module, leaves, example, form, captured)
+    sequence = form.kind == "sequence"
+    if sequence and captured == CAPTURED_STEPS and "membrane" in rolled.program.decodes:
+        # the last step, and not the third
+        _captured(module, leaves, example, form, captured + 1)
     walk = Walk(
         rolled.program,
         dt=dt,
@@ -108,23 +164,25 @@ def read_spiking(
     model = SpikingModel(
         module, graph, leaves, _reading(walk, graph, rolled, example, form, chosen)
     )
-    verify_spiking(module, model.side(), graph, leaves, model.reading, example)
+    # a loop of the module's own cannot run for longer than what was captured
+    least = captured if captured > CAPTURED_STEPS else VERIFIED_STEPS
+    verify_spiking(module, model.side(), graph, leaves, model.reading, example, least)
     return model
 
 
 def _captured(
-    module: nn.Module, leaves: Mapping[str, Leaf], example: Example, form: Form
+    module: nn.Module, leaves: Mapping[str, Leaf], example: Example, form: Form, captured: int
 ) -> tuple[tuple[str, ...], Rolled]:
     """Export the module over a few steps and find the one that repeats."""
     rewrites = find_rewrites(module)
     stepped = form.kind == "step" and not rewrites and not form.carries
     repeated = form.kind == "step" and not stepped
-    given = Example(form.captured(example.inputs, repeated=repeated))
+    given = Example(form.captured(example.inputs, repeated=repeated, steps=captured))
     whole = Repeated(module) if repeated else module
     if form.carries:
         whole = Carried(module, loops=repeated)
     with untouched(module), opaque(leaves, rewrites):
-        set_sizes(module, example.samples, CAPTURED_STEPS if form.kind == "sequence" else 1)
+        set_sizes(module, example.samples, captured if form.kind == "sequence" else 1)
         program = export(whole, given)
     spec = program.call_spec.out_spec
     if spec is None:
@@ -137,14 +195,37 @@ def _captured(
     timed: dict[str, int] = {}
     steps = form.steps if form.kind == "static" else 1
     if form.kind == "sequence" or repeated:
-        steps = CAPTURED_STEPS
+        steps = captured
         timed = dict.fromkeys(taken.inputs, axis)
     unrolled = Unroll(taken, timed, steps, example.samples, leaves, folded=form.folded)
     unrolled.run()
-    rolled = roll(unrolled, leaves, stepped=stepped)
+    rolled = _with_handed(roll(unrolled, leaves, stepped=stepped), taken.inputs, example)
     if stepped:
         _refuse_lost(leaves, rolled)
     return names, rolled
+
+
+def _with_handed(rolled: Rolled, arguments: Sequence[str], example: Example) -> Rolled:
+    """Start layers from the states that the example hands to a module of one step.
+
+    Raises:
+        ConversionError: they differ from sample to sample.
+    """
+    initial = {site: dict(states) for site, states in rolled.initial.items()}
+    values = dict(zip(arguments, example.inputs.items(), strict=False))
+    for argument, (site, state) in rolled.handed.items():
+        name, value = values[argument]
+        if bool((value != value[:1]).any()):
+            raise ConversionError(
+                Finding(
+                    f"its {state}, forward's argument {name}, differs from sample to sample",
+                    node=site,
+                    source=(site,),
+                    hint="give the state from before the first step, such as zeros",
+                )
+            )
+        initial.setdefault(site, {})[state] = value[0].detach().cpu().numpy()
+    return replace(rolled, initial=initial)
 
 
 def _refuse_lost(leaves: Mapping[str, Leaf], rolled: Rolled) -> None:

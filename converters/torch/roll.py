@@ -40,6 +40,7 @@ class Rolled:
         initial: By layer and state, what the module hands in at the first step, for one sample.
         inputs: Positions of the program's inputs among the arguments of ``forward``.
         axes: Of each result, the axis of time; None where it does not hold every step.
+        handed: By the name of an argument that is a state, the layer and the state.
         carried: Of each argument that only carries a state, by position, the result's position.
     """
 
@@ -48,6 +49,7 @@ class Rolled:
     inputs: tuple[int, ...]
     axes: tuple[int | None, ...]
     carried: Mapping[int, int]
+    handed: Mapping[str, tuple[str, str]]
 
 
 def roll(unrolled: Unroll, leaves: Mapping[str, Leaf], *, stepped: bool) -> Rolled:
@@ -89,6 +91,7 @@ class _Roll:
         results = [self._result(r) for r in self.unrolled.results]
         for site, calls in self.calls.items():
             self._states(site, calls)
+            self._driven(site, calls[self.last])
             for position in range(len(arguments(calls[0])[1])):
                 self._same([arguments(c)[1][position] for c in calls], f"the input of {site}", site)
         for number, (nodes, _) in enumerate(results):
@@ -111,6 +114,11 @@ class _Roll:
     def _result(self, value: Any) -> tuple[tuple[fx.Node, ...], str | None]:
         """Give the nodes of a result, one per step, and how the module reads it over time."""
         if isinstance(value, Decoded):
+            if len(value.nodes) != self.steps:
+                raise ConversionError(
+                    f"a result is read over {len(value.nodes)} of {self.steps} steps",
+                    hint="sum, average or maximise over all steps, or return the sequence",
+                )
             return value.nodes, value.how
         if isinstance(value, Steps):
             own = value.folded and not self.unrolled.folded
@@ -134,6 +142,25 @@ class _Roll:
                 hint="return the sequence as one tensor: torch.stack(values)",
             )
         return (value,), "membrane"
+
+    def _driven(self, site: str, call: fx.Node) -> None:
+        """Refuse a layer whose input is no signal: perhaps one that arrives in later steps."""
+        fixed = self.unrolled.program.constants
+        reads = self._closure(list(arguments(call)[1]))
+        signals = [
+            n
+            for n in reads
+            if n.target in (LEAF, step_of) or (n.op == "placeholder" and n.target not in fixed)
+        ]
+        if not signals:
+            raise ConversionError(
+                Finding(
+                    f"its input is constant in the first {self.steps} steps",
+                    node=site,
+                    source=(site,),
+                    hint="where it arrives later, give an example of more steps than that takes",
+                )
+            )
 
     # -- the same at every step ---------------------------------------------------------------
 
@@ -197,7 +224,10 @@ class _Roll:
             if t < delay:
                 self._beside(nodes[-1], node, t, what, site)
         if len(nodes) == 1 and delay and self.steps > 1:
-            raise self._differs(what, site, self.last)
+            raise ConversionError(
+                f"{what} is one value of several steps that is no sum, mean, maximum or last step",
+                hint="return the sequence as one tensor: torch.stack(values)",
+            )
 
     def _beside(self, last: fx.Node, node: fx.Node, step: int, what: str, site: str) -> None:
         """Walk a value of the last step and of an early one; find the initial values."""
@@ -209,7 +239,7 @@ class _Roll:
         if self._key(last, self.last) == self._key(node, step):
             return
         mine, theirs = list(last.all_input_nodes), list(node.all_input_nodes)
-        if last.target != node.target or len(mine) != len(theirs) or found is not None:
+        if found is not None or _operation(last) != _operation(node):
             raise self._differs(what, site, step)
         for a, b in zip(mine, theirs, strict=True):
             self._beside(a, b, step, what, site)
@@ -285,7 +315,11 @@ class _Roll:
             for value in self.unrolled.results
         )
         used = tuple(position for position, _ in inputs)
-        return Rolled(program, self.initial, used, axes, self._carried(roots))
+        handed = {
+            name: (site, self.leaves[site].outputs[output])
+            for name, (site, output) in self.handed.items()
+        }
+        return Rolled(program, self.initial, used, axes, self._carried(roots), handed)
 
     def _carried(self, roots: list[fx.Node]) -> dict[int, int]:
         """Find the results that hand states back to a module that is called once per step.
@@ -341,3 +375,8 @@ class _Roll:
                     f"what is read of {site} before its first step differs from use to use",
                 )
         return Previous(site, output, delay, values[0] if values else None)
+
+
+def _operation(node: fx.Node) -> Key:
+    """Describe an operator and those of its arguments that are no values of the program."""
+    return (node.target, *flat((node.args, node.kwargs), lambda n: "value"))

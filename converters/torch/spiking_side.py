@@ -14,10 +14,11 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from neurodeploy.comparison import Side
-from neurodeploy.converters.torch.capture import untouched
+from neurodeploy.converters.torch.capture import reason, untouched
 from neurodeploy.converters.torch.carrying import carried_apart
 from neurodeploy.converters.torch.forms import Form
 from neurodeploy.converters.torch.leaf import Leaf, set_sizes
+from neurodeploy.errors import ConversionError, DataError, Finding, UsageError
 from neurodeploy.ir.graph import Graph
 
 __all__ = ["Reading", "run_eagerly", "spiking_side"]
@@ -56,13 +57,20 @@ def run_eagerly(
         set_sizes(module, samples, lasting[0] if form.kind == "sequence" else 1)
         for leaf in leaves.values():
             leaf.reset()
-        if form.kind == "step":
-            step = _carrying(module) if form.carries else module
-            results = _stepped(step, inputs, timesteps, fixed or {})
-        else:
-            called = module(*(form.placed(x) for x in inputs.values()))
-            called = carried_apart(called)[0] if form.carries else called
-            results = [form.unfolded(called, samples)]
+        try:
+            if form.kind == "step":
+                step = _carrying(module) if form.carries else module
+                results = _stepped(step, inputs, timesteps, fixed or {})
+            else:
+                called = module(*(form.placed(x) for x in inputs.values()))
+                called = carried_apart(called)[0] if form.carries else called
+                results = [form.unfolded(called, samples)]
+        except Exception as error:  # the user's code may raise anything
+            shapes = ", ".join(f"{k} {list(x.shape)}" for k, x in inputs.items())
+            raise ConversionError(
+                f"the module does not run on {timesteps} steps ({shapes}): {reason(error)}",
+                hint="forward must run for every number of steps; over time: x.shape[time_axis]",
+            ) from error
     seen = {
         key: np.moveaxis(values[0].numpy(), 0, 1)
         if leaves[key[0]].over_time
@@ -178,10 +186,24 @@ def spiking_side(
                 rank = len(graph.signals[(name, "out")].shape)
                 given[argument] = _over_time(x, rank, timesteps, form)
         fixed = {name: reading.carried.get(name) for name in reading.states}
+        if form.kind == "static" and timesteps > form.steps:
+            raise UsageError(
+                Finding(
+                    f"forward loops over {form.steps} steps by itself, not {timesteps}",
+                    node="timesteps",
+                    hint=f"timesteps={form.steps} at most, and samples without a time axis",
+                )
+            )
         called, seen = run_eagerly(module, leaves, form, given, timesteps, fixed)
         found: dict[Key, Array] = {}
         for key in record:
             values = seen[back[key]] if key in back else _result(called, *reading.results[key])
+            values = values[:, :timesteps]
+            if values.shape[:2] != (samples, timesteps):
+                raise ConversionError(
+                    f"{key[0]}: the module gives {values.shape[1]} of {timesteps} steps",
+                    hint="forward must run for every number of steps and return all of them",
+                )
             found[key] = values.reshape(*values.shape[:2], *graph.signals[key].shape)
         return found
 
@@ -190,6 +212,11 @@ def spiking_side(
 
 def _over_time(x: torch.Tensor, rank: int, timesteps: int, form: Form) -> torch.Tensor:
     """Give a constant value at every step, where the module takes steps."""
+    if form.kind == "static" and x.ndim > rank + 1:
+        raise DataError(
+            "forward takes a static input, and the samples have a time axis",
+            hint="shape (samples, *input)",
+        )
     if form.kind == "static" or x.ndim > rank + 1:
         return x
     return x.unsqueeze(1).expand(-1, timesteps, *x.shape[1:]).contiguous()

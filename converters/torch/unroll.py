@@ -169,6 +169,10 @@ class Unroll:
             return self._filled(node)
         args, kwargs = self._resolved(node.args), self._resolved(node.kwargs)
         if node.target is operator.getitem and not isinstance(args[0], fx.Node):
+            if isinstance(args[0], Decoded) and args[1] != 0:
+                raise ConversionError(
+                    "the step of a maximum is read", hint="return the maximum alone: x.amax(dim)"
+                )
             return args[0] if isinstance(args[0], Decoded) else args[0][args[1]]
         found = _find(Steps, (args, kwargs))
         if _find(Decoded, (args, kwargs)) is not None:
@@ -287,6 +291,11 @@ class Unroll:
         if across and name == "slice":
             end = min(int(arguments["end"] or self.timesteps), self.timesteps)
             part = slice(arguments["start"], end, arguments["step"])
+            if not steps.nodes[part]:
+                raise ConversionError(
+                    f"a slice of time is empty where there are {self.timesteps} steps",
+                    hint="return the whole sequence",
+                )
             return Steps(steps.nodes[part], steps.dim)
         if across and name in _REDUCES and not arguments.get("keepdim"):
             return Decoded(steps.nodes, _REDUCES[name])

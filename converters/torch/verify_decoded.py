@@ -66,7 +66,10 @@ def verify_decoded(
         node = graph.node(key[0])
         how = node.decode if isinstance(node, Output) else "mean"
         due = values[reading.decoded[key]].detach().cpu().numpy()
-        got, exact = (decode(t[key], how, None).reshape(due.shape) for t in (trace, wide))
+        got, exact = (
+            np.asarray(decode(t[key], how, None), np.float64).reshape(due.shape)
+            for t in (trace, wide)
+        )
         error = float(np.abs(got - due).max(initial=0))
         drift = float(np.abs(got - exact).max(initial=0))
         allowed = max(TOLERANCE * float(np.abs(due).max(initial=0)), 4 * drift)

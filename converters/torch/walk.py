@@ -111,7 +111,8 @@ class Walk:
             ConversionError: everything that is not handled.
         """
         graph = self.program.graph
-        graph.eliminate_dead_code()
+        # a layer may be read in later steps alone
+        graph.eliminate_dead_code(lambda node: node.target is LEAF or bool(node.is_impure()))
         self._placeholders()
         for node in graph.nodes:
             if node.op == "call_function":
