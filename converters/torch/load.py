@@ -43,7 +43,9 @@ def load_torch(
     Args:
         module: The module.
         example: Samples, batch first: an array or tensor, a sequence of them where ``forward``
-            takes several, or a mapping from the names of its arguments.
+            takes several, or a mapping from the names of its arguments. Of a spiking module, the
+            graph is compared with it over all steps of the example, at least 8: what ``forward``
+            does otherwise after those steps, such as a branch on the time, is not seen.
         time_axis: Axis of time of what ``forward`` takes, where it takes a sequence; the example
             then is (N, T, \*input). Refused for a network without spiking neurons.
         steps: Steps, where ``forward`` takes one static input and loops by itself.
