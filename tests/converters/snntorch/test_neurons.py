@@ -32,7 +32,7 @@ from neurodeploy.ir import GraphBuilder  # noqa: E402
 from neurodeploy.reference import simulate  # noqa: E402
 
 Array = npt.NDArray[Any]
-STEPS, BATCH, NEURONS = 200, 4, 12
+STEPS, BATCH, NEURONS = 100, 4, 12
 MECHANISMS = ("subtract", "zero", "none")
 NAMES = ("Leaky", "Synaptic", "RLeaky", "RSynaptic")
 CASES = [
