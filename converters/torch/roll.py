@@ -248,10 +248,12 @@ class _Roll:
         return ConversionError(
             Finding(
                 f"{what} is computed otherwise at step {step} than at step {self.last}: a value "
-                "is carried from step to step outside of a stateful layer, or forward branches",
+                "is carried from step to step outside of a stateful layer, forward branches, or "
+                "each step has parameters of its own (as in BatchNormTT)",
                 node=site,
                 source=(site,) if site else (),
-                hint="carry values over time in layers, such as a neuron without reset",
+                hint="carry values over time in layers, such as a neuron without reset; give all "
+                "steps the same parameters",
             )
         )
 
