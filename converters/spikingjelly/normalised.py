@@ -1,9 +1,10 @@
 """SpikingJelly's LIF with a batch norm on its membrane.
 
 After training, batch norm is ``v * scale + shift`` with ``scale = gamma / sqrt(var + eps)`` and
-``shift = beta - mean * scale``. torch fuses the product with the sum on most processors, so that
-the membranes agree within a few units in the last place, not in every bit. Folded into the
-threshold (``re_parameterize_v_threshold``), the neuron agrees in every bit.
+``shift = beta - mean * scale``. torch fuses the product with the sum on most processors: it rounds
+once, which no order of two roundings does. From one state, the membranes after a step were at most
+two units in the last place apart (of 1, where they are smaller). Folded into the threshold
+(``re_parameterize_v_threshold``), the neuron agrees in every bit.
 
 Source: SpikingJelly 2.0.0, ``activation_based/neuron/mpbn.py``.
 """
