@@ -26,8 +26,7 @@ def offset_if(
     Source: SpikingJelly 2.0.0, ActivationAwareIFNode.
     """
     v = s.v + x
-    out, _, after = fire_at_once(firing, p, v + p.offset, v, amount=p.threshold)
-    return out, State(v=after)
+    return fire_at_once(firing, p, v + p.offset, v)
 
 
 @cell(
@@ -49,9 +48,7 @@ def amount_lif(
     and MPBNLIFNode with its norm folded into the threshold.
     """
     v = membrane.charge(p, s.v, x)
-    amount = p.amount if firing.reset == "subtract" else p.threshold
-    out, _, after = fire_at_once(firing, p, v, v, amount=amount)
-    return out, State(v=after)
+    return fire_at_once(firing, p, v, v, amount="amount")
 
 
 @cell(
@@ -96,9 +93,7 @@ def normalised_lif(
         stored = where(v <= p.threshold, (v - p.mean) / p.deviation * p.scale + p.shift, v)
     else:
         raise SemanticsError(f"normalise={normalise!r}", hint="membrane or residual")
-    amount = p.amount if firing.reset == "subtract" else p.threshold
-    out, _, after = fire_at_once(firing, p, v, stored, amount=amount)
-    return out, State(v=after)
+    return fire_at_once(firing, p, v, stored, amount="amount")
 
 
 @cell(

@@ -47,9 +47,7 @@ def klif(
     """
     v = _rectified(p.slope * membrane.charge(p, s.v, x))
     stored = v / p.slope if scale_reset else v
-    amount = p.amount if scale_reset and firing.reset == "subtract" else p.threshold
-    out, _, after = fire_at_once(firing, p, v, stored, amount=amount)
-    return out, State(v=after)
+    return fire_at_once(firing, p, v, stored, amount="amount" if scale_reset else "threshold")
 
 
 @cell(

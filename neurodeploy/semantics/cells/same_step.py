@@ -6,6 +6,7 @@ from neurodeploy.errors import SemanticsError
 from neurodeploy.semantics.cells.firing import Firing
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.language import Sym, stop_gradient, where
+from neurodeploy.semantics.trace import State
 
 __all__ = ["fire_at_once"]
 
@@ -16,8 +17,8 @@ def fire_at_once(
     seen: Sym,
     stored: Sym,
     *,
-    amount: Sym,
-) -> tuple[Sym, Sym, Sym]:
+    amount: str = "threshold",
+) -> tuple[Sym, State]:
     """Fire where ``seen`` passes the threshold, and reset ``stored`` in the same step.
 
     Args:
@@ -25,10 +26,10 @@ def fire_at_once(
         p: Parameters of `FIRING_PARAMS`.
         seen: What is compared with ``p.threshold``.
         stored: What the neuron keeps where it does not fire.
-        amount: What a reset by subtraction takes from ``stored``.
+        amount: The parameter that a reset by subtraction takes from ``stored``.
 
     Returns:
-        The output, the spike, and the membrane after the step.
+        What the cell returns: its output, and the membrane ``v`` after the step.
 
     Raises:
         SemanticsError: an option that needs the membrane itself.
@@ -44,11 +45,12 @@ def fire_at_once(
             "this cell has reset, strict, detach_reset and the payloads spike and graded alone",
             hint="leave timing, refractory, floor, spikes and lower at their defaults",
         )
+    taken: Sym = getattr(p, amount if firing.reset == "subtract" else "threshold")
     event = firing.past(p, seen, p.threshold, spiking=True)
     spike = stop_gradient(event.up) if firing.detach_reset else event.up
     after = stored
     if firing.reset == "value":
         after = where(spike, p.reset_value, stored)
     elif firing.reset == "subtract":
-        after = where(spike, stored - amount, stored)
-    return firing.emit(p, event), event.up, after
+        after = where(spike, stored - taken, stored)
+    return firing.emit(p, event), State(v=after)
