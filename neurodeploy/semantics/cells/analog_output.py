@@ -12,6 +12,7 @@ from neurodeploy.semantics.cells.firing import (
 )
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.neurons import leaky_step
 from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 
@@ -48,7 +49,7 @@ def analog_lif(
     """
     if firing.payload != "spike":
         raise SemanticsError(f"payload={firing.payload!r} of an analog output", hint="spike")
-    done = firing.step(p, s, lambda v: membrane.charge(p, v, x), threshold=p.threshold)
+    done = leaky_step(p, s, x, membrane, firing)
     u = done.charged - p.threshold if above_threshold else done.charged
     return _activated(p, u, activation), State(**done.states)
 

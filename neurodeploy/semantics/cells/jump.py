@@ -15,6 +15,7 @@ from neurodeploy.semantics.cells.firing import (
 )
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.neurons import leaky_step
 from neurodeploy.semantics.language import Sym
 from neurodeploy.semantics.trace import State, cell
 
@@ -22,6 +23,17 @@ __all__ = ["jump_li", "jump_lif", "recurrent_jump_lif"]
 
 _PARAMS: dict[str, float | int | None] = {"fade": 0.2, **MEMBRANE_PARAMS, **FIRING_PARAMS}
 _STATES: dict[str, float | int] = {"i": 0.0, **FIRING_STATES}
+
+
+def _faded(p: Leaves, j: Sym) -> Sym:
+    return j - p.fade * j
+
+
+def _jump_lif(
+    p: Leaves, s: Leaves, j: Sym, membrane: Membrane, firing: Firing
+) -> tuple[Sym, State]:
+    done = leaky_step(p, s, j, membrane, firing)
+    return done.out, State(i=_faded(p, j), **done.states)
 
 
 @cell("jump_lif", params=_PARAMS, states=_STATES, state_types=FIRING_STATE_TYPES)
@@ -37,9 +49,7 @@ def jump_lif(
 
     Source: norse 1.1.0, ``functional/lif.py``, lif_feed_forward_step.
     """
-    j = s.i + x
-    done = firing.step(p, s, lambda v: membrane.charge(p, v, j), threshold=p.threshold)
-    return done.out, State(i=j - p.fade * j, **done.states)
+    return _jump_lif(p, s, s.i + x, membrane, firing)
 
 
 @cell("recurrent_jump_lif", params=_PARAMS, states=_STATES, state_types=FIRING_STATE_TYPES)
@@ -56,9 +66,7 @@ def recurrent_jump_lif(
 
     Source: norse 1.1.0, ``functional/lif.py``, lif_step, whose maps are nodes of their own.
     """
-    j = (s.i + x) + feedback
-    done = firing.step(p, s, lambda v: membrane.charge(p, v, j), threshold=p.threshold)
-    return done.out, State(i=j - p.fade * j, **done.states)
+    return _jump_lif(p, s, (s.i + x) + feedback, membrane, firing)
 
 
 @cell("jump_li", params={"fade": 0.2, **MEMBRANE_PARAMS}, states={"i": 0.0, "v": 0.0})
@@ -75,4 +83,4 @@ def jump_li(
     """
     j = s.i + x
     v = membrane.charge(p, s.v, j)
-    return v, State(i=j - p.fade * j, v=v)
+    return v, State(i=_faded(p, j), v=v)

@@ -6,6 +6,8 @@ of `Membrane` (`neurodeploy.semantics.cells.membrane`); all times are in steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.firing import (
     FIRING,
@@ -13,6 +15,7 @@ from neurodeploy.semantics.cells.firing import (
     FIRING_STATE_TYPES,
     FIRING_STATES,
     Event,
+    Fired,
     Firing,
 )
 from neurodeploy.semantics.cells.leaves import Leaves
@@ -21,7 +24,7 @@ from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 from neurodeploy.semantics.types import BOOL
 
-__all__ = ["adaptive_lif", "cuba_lif", "integrate_and_fire", "lif", "synapse"]
+__all__ = ["adaptive_lif", "cuba_lif", "integrate_and_fire", "leaky_step", "lif", "synapse"]
 
 
 @cell("if", params=FIRING_PARAMS, states=FIRING_STATES, state_types=FIRING_STATE_TYPES)
@@ -38,6 +41,24 @@ def integrate_and_fire(
     """
     done = firing.step(p, s, lambda v: v + x, threshold=p.threshold)
     return done.out, State(**done.states)
+
+
+def leaky_step(
+    p: Leaves,
+    s: Leaves,
+    drive: Sym,
+    membrane: Membrane,
+    firing: Firing,
+    *,
+    held: Callable[[Sym], Sym] | None = None,
+) -> Fired:
+    """Give the step of a membrane that decays, takes ``drive`` and fires at its threshold.
+
+    ``held`` is that of `Firing.step`.
+    """
+    return firing.step(
+        p, s, lambda v: membrane.charge(p, v, drive), threshold=p.threshold, held=held
+    )
 
 
 @cell(
@@ -59,11 +80,11 @@ def lif(
     Source: snnTorch's Leaky and RLeaky (``factor``), SpikingJelly's LIFNode (``tau``) and
     ParametricLIFNode (``rate``).
     """
-    done = firing.step(p, s, lambda v: membrane.charge(p, v, x), threshold=p.threshold)
+    done = leaky_step(p, s, x, membrane, firing)
     return done.out, State(**done.states)
 
 
-def synapse(p: Leaves, s: Leaves, x: Sym, *, input_gain: bool) -> Sym:
+def synapse(p: Leaves, s: Leaves, x: Sym, *, input_gain: bool = False) -> Sym:
     """Give the synaptic current ``i = alpha * i + x``, or ``... + input_gain * x``.
 
     Raises:
@@ -97,7 +118,7 @@ def cuba_lif(
     Source: snnTorch's Synaptic and RSynaptic, SpikingJelly's CUBALIFNode, NIR's CubaLIF.
     """
     i = synapse(p, s, x, input_gain=input_gain)
-    done = firing.step(p, s, lambda v: membrane.charge(p, v, i), threshold=p.threshold)
+    done = leaky_step(p, s, i, membrane, firing)
     return done.out, State(i=i, **done.states)
 
 

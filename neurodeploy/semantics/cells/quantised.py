@@ -17,6 +17,7 @@ from neurodeploy.semantics.cells.firing import (
 )
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.neurons import leaky_step, synapse
 from neurodeploy.semantics.language import Sym, lookup, to_int, where
 from neurodeploy.semantics.trace import State, cell
 
@@ -57,13 +58,7 @@ def quantised_lif(
 
     Source: snnTorch 1.0.0, Leaky and Lapicque with ``state_quant``.
     """
-    done = firing.step(
-        p,
-        s,
-        lambda v: membrane.charge(p, v, x),
-        threshold=p.threshold,
-        held=lambda v: _nearest(p, v, depth),
-    )
+    done = leaky_step(p, s, x, membrane, firing, held=lambda v: _nearest(p, v, depth))
     return done.out, State(**done.states)
 
 
@@ -86,12 +81,6 @@ def quantised_cuba_lif(
 
     Source: snnTorch 1.0.0, Synaptic with ``state_quant``.
     """
-    i = p.alpha * s.i + x
-    done = firing.step(
-        p,
-        s,
-        lambda v: membrane.charge(p, v, i),
-        threshold=p.threshold,
-        held=lambda v: _nearest(p, v, depth),
-    )
+    i = synapse(p, s, x)
+    done = leaky_step(p, s, i, membrane, firing, held=lambda v: _nearest(p, v, depth))
     return done.out, State(i=_nearest(p, i, depth), **done.states)

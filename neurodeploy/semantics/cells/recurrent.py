@@ -15,6 +15,7 @@ from neurodeploy.semantics.cells.firing import (
 )
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.neurons import leaky_step, synapse
 from neurodeploy.semantics.language import Sym
 from neurodeploy.semantics.trace import State, cell
 
@@ -63,6 +64,6 @@ def recurrent_cuba_lif(
 
     Source: snnTorch 1.0.0, RSynaptic.
     """
-    i = p.alpha * s.i + x + feedback
-    done = firing.step(p, s, lambda v: membrane.charge(p, v, i), threshold=p.threshold)
+    i = synapse(p, s, x) + feedback
+    done = leaky_step(p, s, i, membrane, firing)
     return done.out, State(i=i, **done.states)
