@@ -100,19 +100,23 @@ def hard_swish(p: Leaves, s: Leaves, x: Sym) -> Sym:
     return x * held(x * (1 / 6) + 0.5, 0, 1)
 
 
+def _elu(p: Leaves, x: Sym) -> Sym:
+    return where(x > 0, x, p.alpha * (exact.exp(minimum(x, 0)) - 1))
+
+
 @cell("elu", params={"alpha": 1.0})
 def elu(p: Leaves, s: Leaves, x: Sym) -> Sym:
     """Exponential linear unit: ``x`` where it is above 0, else ``alpha * (exp(x) - 1)``.
 
     Near 0 the difference has the rounding error of 1, about 6e-8.
     """
-    return where(x > 0, x, p.alpha * (exact.exp(minimum(x, 0)) - 1))
+    return _elu(p, x)
 
 
 @cell("selu", params={"alpha": SELU_ALPHA, "gamma": SELU_GAMMA})
 def selu(p: Leaves, s: Leaves, x: Sym) -> Sym:
     """Self-normalizing unit: ``gamma * elu(x)``, with its own ``alpha``."""
-    return p.gamma * where(x > 0, x, p.alpha * (exact.exp(minimum(x, 0)) - 1))
+    return p.gamma * _elu(p, x)
 
 
 @cell("softplus", params={"beta": 1.0})

@@ -13,6 +13,7 @@ from neurodeploy.semantics.cells.firing import (
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import leaky_step
+from neurodeploy.semantics.cells.rectified import rectified
 from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 
@@ -58,7 +59,7 @@ def _activated(p: Leaves, u: Sym, activation: str) -> Sym:
     if activation == "identity":
         return u
     if activation == "relu":
-        return where(u > 0, u, 0)
+        return rectified(u)
     if activation == "leaky_relu":
         return where(u > 0, u, p.slope * u)
     raise SemanticsError(

@@ -6,6 +6,7 @@ from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.firing import MAX_SPIKES
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.rectified import rectified
 from neurodeploy.semantics.language import Sym, fire, floor, minimum, where
 from neurodeploy.semantics.trace import State, cell
 
@@ -14,8 +15,7 @@ __all__ = ["counted_lif", "shifted_li"]
 
 def _above(v: Sym, least: Sym) -> Sym:
     """Give ``max(v - least, 0) + least``, which rounds ``v`` where ``max(v, least)`` would not."""
-    over = v - least
-    return where(over > 0, over, 0) + least
+    return rectified(v - least) + least
 
 
 @cell(

@@ -15,10 +15,10 @@ from neurodeploy.semantics.cells.same_step import fire_at_once
 from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 
-__all__ = ["klif", "rectified_lif"]
+__all__ = ["klif", "rectified", "rectified_lif"]
 
 
-def _rectified(u: Sym) -> Sym:
+def rectified(u: Sym) -> Sym:
     """Give ``max(u, 0)``, whose gradient at 0 is 0, as torch has it."""
     return where(u > 0, u, 0)
 
@@ -45,7 +45,7 @@ def klif(
     Source: SpikingJelly 2.0.0, KLIFNode; Jiang and Zhang 2023, "KLIF: an optimized spiking neuron
     unit for tuning surrogate gradient slope and membrane potential".
     """
-    v = _rectified(p.slope * membrane.charge(p, s.v, x))
+    v = rectified(p.slope * membrane.charge(p, s.v, x))
     stored = v / p.slope if scale_reset else v
     return fire_at_once(firing, p, v, stored, amount="amount" if scale_reset else "threshold")
 
@@ -67,5 +67,5 @@ def rectified_lif(
 
     Source: snnTorch 1.0.0, LeakyParallel, a recurrent network of rectifiers with a diagonal matrix.
     """
-    done = firing.step(p, s, lambda v: _rectified((p.beta * v + p.bias) + x), threshold=p.threshold)
+    done = firing.step(p, s, lambda v: rectified((p.beta * v + p.bias) + x), threshold=p.threshold)
     return done.out, State(**done.states)
