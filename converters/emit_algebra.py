@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodeploy.converters.emit import Array, Emitter, as_array, signal
+from neurodeploy.converters.per_step import PerStep, over_steps, row_of
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.ops import Dense
@@ -50,6 +51,11 @@ def aligned(constant: object, x: Ref) -> Array:
     return array.astype(np.float64) if array.dtype.kind != "f" else array
 
 
+def _met(constant: object, x: Ref) -> Array | PerStep:
+    """Give a constant, perhaps of each step, as it meets one sample of ``x``."""
+    return over_steps(lambda c: aligned(c, x), constant)
+
+
 def both(a: object, b: object) -> tuple[Ref, Ref]:
     """Give two signals that meet element by element.
 
@@ -83,23 +89,26 @@ def per_channel(values: Array, rank: int) -> Array:
     return values.reshape(-1, *[1] * (rank - 1))
 
 
-def affine(e: Emitter, x: object, scale: Array | None, shift: Array | None) -> Ref:
-    """Add ``x * scale + shift``; either may be None."""
+def affine(
+    e: Emitter, x: object, scale: Array | PerStep | None, shift: Array | PerStep | None
+) -> Ref:
+    """Add ``x * scale + shift``; either may be None, or differ from step to step."""
     ref = signal(x)
-    shape = broadcast(ref.shape, *(c.shape for c in (scale, shift) if c is not None))
+    shape = broadcast(ref.shape, *(row_of(c).shape for c in (scale, shift) if c is not None))
     name = e.fresh()
-    if shift is None:
-        params = {"scale": np.float64(1) if scale is None else scale}
-        return e.builder.cell(name, "scale", ref, shape=shape, params=params, source=e.source)
-    if scale is None:
+    kind = "scale" if shift is None else "affine"
+    if scale is None and shift is not None and not isinstance(shift, PerStep):
         e.shifts[name] = shift
-        scale = np.asarray(1.0)
+    given = {"scale": np.asarray(1.0) if scale is None else scale}
+    if shift is not None:
+        given["shift"] = shift
     return e.builder.cell(
         name,
-        "affine",
+        kind,
         ref,
         shape=shape,
-        params={"scale": scale, "shift": shift},
+        params={k: v.rows if isinstance(v, PerStep) else v for k, v in given.items()},
+        timed=[k for k, v in given.items() if isinstance(v, PerStep)],
         source=e.source,
     )
 
@@ -107,36 +116,43 @@ def affine(e: Emitter, x: object, scale: Array | None, shift: Array | None) -> R
 def batch_norm(
     e: Emitter,
     x: object,
-    mean: Array,
-    variance: Array,
-    weight: Array | None,
-    bias: Array | None,
+    mean: Array | PerStep,
+    variance: Array | PerStep,
+    weight: Array | PerStep | None,
+    bias: Array | PerStep | None,
     epsilon: float,
 ) -> Ref:
-    """Add a batch norm in evaluation as one scale and one shift per channel.
+    """Add a batch norm in evaluation as one scale and one shift per channel, perhaps per step.
 
     ``scale = weight / sqrt(variance + epsilon)`` and ``shift = bias - mean * scale``, each
     operation rounded to the type of the statistics, in the order of torch's CPU kernel
     (``batch_norm_cpu_collect_linear_and_constant_terms``).
     """
     ref = signal(x, "the input of a batch norm")
-    kind = mean.dtype.type
-    if len(ref.shape) < 1 or mean.shape != ref.shape[:1]:
-        raise ConversionError(f"a batch norm of {mean.size} channels meets {list(ref.shape)}")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inverse = kind(1) / np.sqrt(variance + kind(epsilon))
-    scale = inverse if weight is None else inverse * weight
-    shift = -mean * scale if bias is None else bias - mean * scale
-    rank = len(ref.shape)
-    return affine(e, ref, per_channel(scale, rank), per_channel(shift, rank))
+    rank, sizes = len(ref.shape), row_of(mean).shape
+    kind = row_of(mean).dtype.type
+    if rank < 1 or sizes != ref.shape[:1]:
+        raise ConversionError(f"a batch norm of {sizes[0]} channels meets {list(ref.shape)}")
+
+    def scale_of(variance: Array, weight: Array | None) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inverse = kind(1) / np.sqrt(variance + kind(epsilon))
+        return per_channel(inverse if weight is None else inverse * weight, rank)
+
+    def shift_of(mean: Array, scale: Array, bias: Array | None) -> Array:
+        moved = per_channel(mean, rank) * scale
+        return -moved if bias is None else per_channel(bias, rank) - moved
+
+    scale = over_steps(scale_of, variance, weight)
+    return affine(e, ref, scale, over_steps(shift_of, mean, scale, bias))
 
 
 def add(e: Emitter, a: object, b: object) -> Ref:
     """Add the sum of two signals, or of a signal and a constant."""
     if not isinstance(b, Ref) and isinstance(a, Ref):
-        return affine(e, a, None, aligned(b, a))
+        return affine(e, a, None, _met(b, a))
     if not isinstance(a, Ref) and isinstance(b, Ref):
-        return affine(e, b, None, aligned(a, b))
+        return affine(e, b, None, _met(a, b))
     return e.builder.cell(e.fresh(), "add", *both(a, b), source=e.source)
 
 
@@ -149,18 +165,18 @@ def negate(e: Emitter, x: object, part: str = "") -> Ref:
 def subtract(e: Emitter, a: object, b: object) -> Ref:
     """Add the difference of two signals, or of a signal and a constant."""
     if isinstance(a, Ref) and not isinstance(b, Ref):
-        return affine(e, a, None, -aligned(b, a))
+        return affine(e, a, None, over_steps(np.negative, _met(b, a)))
     if not isinstance(a, Ref) and isinstance(b, Ref):
-        return affine(e, b, np.asarray(-1.0), aligned(a, b))
+        return affine(e, b, np.asarray(-1.0), _met(a, b))
     return e.builder.cell(e.fresh(), "subtract", *both(a, b), source=e.source)
 
 
 def multiply(e: Emitter, a: object, b: object) -> Ref:
     """Add the product of a signal and a constant, or the elementwise product of two signals."""
     if not isinstance(b, Ref) and isinstance(a, Ref):
-        return affine(e, a, aligned(b, a), None)
+        return affine(e, a, _met(b, a), None)
     if not isinstance(a, Ref) and isinstance(b, Ref):
-        return affine(e, b, aligned(a, b), None)
+        return affine(e, b, _met(a, b), None)
     return e.builder.cell(e.fresh(), "multiply", *both(a, b), source=e.source)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from neurodeploy.converters.torch.schema import operator_name
 from neurodeploy.converters.torch.unroll import step_of
 from neurodeploy.errors import ConversionError
 
-__all__ = ["Key", "arguments", "evaluated", "flat", "leaf_reads"]
+__all__ = ["Key", "arguments", "evaluated", "flat", "leaf_call", "leaf_reads", "operation"]
 
 Key = tuple[Any, ...]
 
@@ -60,6 +61,15 @@ def flat(value: Any, describe: Any) -> Iterator[Any]:
         yield type(value), value
 
 
+def leaf_call(node: fx.Node) -> tuple[fx.Node, int] | None:
+    """Give the call of a stateful layer that made a value, and which of its outputs that is."""
+    call = node.args[0] if node.target is operator.getitem else None
+    if isinstance(call, fx.Node) and call.target is LEAF:
+        output: Any = node.args[1]
+        return call, int(output)
+    return None
+
+
 def leaf_reads(key: Key) -> Iterator[Key]:
     """Give the layers' values that a key ends in."""
     todo = [key]
@@ -69,3 +79,8 @@ def leaf_reads(key: Key) -> Iterator[Key]:
             yield now
         else:
             todo += [k for k in now if isinstance(k, tuple) and k and not isinstance(k[0], type)]
+
+
+def operation(node: fx.Node) -> Key:
+    """Describe an operator and those of its arguments that are no values of the program."""
+    return (node.target, *flat((node.args, node.kwargs), lambda n: "value"))

@@ -16,6 +16,7 @@ from neurodeploy.converters.emit_algebra import (
     negate,
     subtract,
 )
+from neurodeploy.converters.per_step import PerStep
 from neurodeploy.converters.torch.table import HANDLERS, Arguments
 from neurodeploy.errors import ConversionError
 
@@ -39,6 +40,8 @@ def _scaled(walk: Walk, value: Any, factor: float) -> Any:
         return value
     if isinstance(value, np.ndarray | int | float):
         return value * factor
+    if isinstance(value, PerStep):
+        return PerStep(value.rows * factor)
     with walk.emit.at(type(walk.emit.layer)(f"{walk.emit.layer.name}.alpha", walk.emit.source)):
         return multiply(walk.emit, value, factor)
 
@@ -78,8 +81,12 @@ def _neg(walk: Walk, a: Arguments) -> object:
     return negate(walk.emit, a["self"])
 
 
-def _given(walk: Walk, value: Any, what: str) -> Array | None:
-    return None if value is None else walk.array(value, what)
+def _values(walk: Walk, value: Any, what: str) -> Array | PerStep:
+    return value if isinstance(value, PerStep) else walk.array(value, what)
+
+
+def _given(walk: Walk, value: Any, what: str) -> Array | PerStep | None:
+    return None if value is None else _values(walk, value, what)
 
 
 @HANDLERS.handles("batch_norm")
@@ -89,8 +96,8 @@ def _batch_norm(walk: Walk, a: Arguments) -> object:
     return batch_norm(
         walk.emit,
         a["input"],
-        walk.array(a["running_mean"], "the mean"),
-        walk.array(a["running_var"], "the variance"),
+        _values(walk, a["running_mean"], "the mean"),
+        _values(walk, a["running_var"], "the variance"),
         _given(walk, a["weight"], "the weight"),
         _given(walk, a["bias"], "the bias"),
         float(a["eps"]),

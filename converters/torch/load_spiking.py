@@ -18,8 +18,8 @@ from neurodeploy.converters.torch.folding import with_folding
 from neurodeploy.converters.torch.forms import CAPTURED_STEPS, Form, Repeated
 from neurodeploy.converters.torch.leaf import Leaf, find_rewrites, set_sizes
 from neurodeploy.converters.torch.opaque import opaque
-from neurodeploy.converters.torch.program import exported, unwrapped
-from neurodeploy.converters.torch.roll import Rolled, roll
+from neurodeploy.converters.torch.program import Rolled, exported, unwrapped
+from neurodeploy.converters.torch.roll import roll
 from neurodeploy.converters.torch.select import choose, result_names
 from neurodeploy.converters.torch.spiking_side import Reading, spiking_side
 from neurodeploy.converters.torch.unroll import Unroll
@@ -135,6 +135,8 @@ def _read(
     """Read a module that is captured over some steps of a sequence; see `read_spiking`."""
     names, rolled = _captured(module, leaves, example, form, captured)
     sequence = form.kind == "sequence"
+    if rolled.lasting is not None and form.kind != "static":
+        _refuse_part(rolled.lasting, _lasting(example, form))
     if sequence and captured == CAPTURED_STEPS and "membrane" in rolled.program.decodes:
         # the last step, and not the third
         _captured(module, leaves, example, form, captured + 1)
@@ -168,6 +170,24 @@ def _read(
     least = captured if captured > CAPTURED_STEPS else VERIFIED_STEPS
     verify_spiking(module, model.side(), graph, leaves, model.reading, example, least)
     return model
+
+
+def _refuse_part(known: int, steps: int) -> None:
+    """Refuse parameters of each step that were not read for all steps.
+
+    Raises:
+        ConversionError: the example has other steps, or the module takes one step per call.
+    """
+    if not steps:
+        raise ConversionError(
+            "each step has parameters of its own, and forward takes one step",
+            hint="a forward over the whole sequence, and time_axis=",
+        )
+    if known < steps:
+        raise ConversionError(
+            f"each step has parameters of its own, and the example has {steps} steps",
+            hint=f"at most {MOST_CAPTURED}",
+        )
 
 
 def _captured(

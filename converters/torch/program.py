@@ -11,7 +11,7 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-__all__ = ["Constant", "Previous", "Program", "exported", "previous", "unwrapped"]
+__all__ = ["Constant", "Previous", "Program", "Rolled", "exported", "previous", "unwrapped"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,29 @@ class Program:
     constants: Mapping[str, Constant]
     inputs: tuple[str, ...]
     decodes: tuple[str | None, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """One step of a module with state.
+
+    Attributes:
+        program: The step; inputs that only carry states are gone.
+        initial: By layer and state, what the module hands in at the first step, for one sample.
+        inputs: Positions of the program's inputs among the arguments of ``forward``.
+        axes: Of each result, the axis of time; None where it does not hold every step.
+        handed: By the name of an argument that is a state, the layer and the state.
+        carried: Of each argument that only carries a state, by position, the result's position.
+        lasting: Steps that there are parameters for; None where all steps have the same.
+    """
+
+    program: Program
+    initial: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+    inputs: tuple[int, ...]
+    axes: tuple[int | None, ...]
+    carried: Mapping[int, int]
+    handed: Mapping[str, tuple[str, str]]
+    lasting: int | None = None
 
 
 def previous(read: Previous) -> None:

@@ -8,9 +8,7 @@ before the first step, it has a constant instead, which is the initial value of 
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,38 +16,26 @@ import numpy.typing as npt
 from torch import fx
 
 from neurodeploy.converters.torch.accumulate import accumulated
-from neurodeploy.converters.torch.descent import Key, arguments, evaluated, flat, leaf_reads
+from neurodeploy.converters.torch.columns import Columns, find_columns
+from neurodeploy.converters.torch.descent import (
+    Key,
+    arguments,
+    evaluated,
+    flat,
+    leaf_call,
+    leaf_reads,
+    operation,
+)
 from neurodeploy.converters.torch.leaf import Leaf
 from neurodeploy.converters.torch.opaque import LEAF
-from neurodeploy.converters.torch.program import Previous, Program, previous
+from neurodeploy.converters.torch.program import Previous, Program, Rolled, previous
 from neurodeploy.converters.torch.sequences import Decoded, Steps
 from neurodeploy.converters.torch.unroll import Unroll, step_of
 from neurodeploy.errors import ConversionError, Finding, raise_findings
 
-__all__ = ["Rolled", "roll"]
+__all__ = ["roll"]
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Rolled:
-    """One step of a module with state.
-
-    Attributes:
-        program: The step; inputs that only carry states are gone.
-        initial: By layer and state, what the module hands in at the first step, for one sample.
-        inputs: Positions of the program's inputs among the arguments of ``forward``.
-        axes: Of each result, the axis of time; None where it does not hold every step.
-        handed: By the name of an argument that is a state, the layer and the state.
-        carried: Of each argument that only carries a state, by position, the result's position.
-    """
-
-    program: Program
-    initial: Mapping[str, Mapping[str, Array]]
-    inputs: tuple[int, ...]
-    axes: tuple[int | None, ...]
-    carried: Mapping[int, int]
-    handed: Mapping[str, tuple[str, str]]
 
 
 def roll(unrolled: Unroll, leaves: Mapping[str, Leaf], *, stepped: bool) -> Rolled:
@@ -80,6 +66,7 @@ class _Roll:
         self.reads: dict[tuple[str, int, int], list[Array | None]] = {}
         self.initial: dict[str, dict[str, Array]] = {}
         self.handed: dict[str, tuple[str, int]] = {}
+        self.columns = Columns({}, {})
         for node in unrolled.graph.nodes:
             if node.target is LEAF:
                 calls = self.calls.setdefault(str(node.args[0]), [])
@@ -89,6 +76,7 @@ class _Roll:
     def run(self) -> Rolled:
         raise_findings(ConversionError, [*self._counts()])
         results = [self._result(r) for r in self.unrolled.results]
+        self._parameters([nodes for nodes, _ in results])
         for site, calls in self.calls.items():
             self._states(site, calls)
             self._driven(site, calls[self.last])
@@ -164,6 +152,17 @@ class _Roll:
 
     # -- the same at every step ---------------------------------------------------------------
 
+    def _parameters(self, results: list[tuple[fx.Node, ...]]) -> None:
+        """Find the parameters that each step has of its own."""
+        given = [
+            [arguments(call)[1][position] for call in calls]
+            for calls in self.calls.values()
+            for position in range(len(arguments(calls[0])[1]))
+        ]
+        values = [v for v in (*given, *results) if len(v) == self.steps]
+        self.columns = find_columns(values, self.unrolled.program.constants, self._key)
+        self.keys.clear()
+
     def _states(self, site: str, calls: list[fx.Node]) -> None:
         """Check that a state that is handed in is what the layer gave the step before."""
         leaf = self.leaves[site]
@@ -190,11 +189,10 @@ class _Roll:
 
     def _terminal(self, node: fx.Node) -> tuple[str, int, int] | None:
         """Give layer, output and step of a value that a layer gave."""
-        call = node.args[0] if node.target is operator.getitem else None
-        if isinstance(call, fx.Node) and call.target is LEAF:
-            output: Any = node.args[1]
-            return str(call.args[0]), int(output), self.ordinal[call]
-        return None
+        made = leaf_call(node)
+        if made is None:
+            return None
+        return str(made[0].args[0]), made[1], self.ordinal[made[0]]
 
     def _key(self, node: fx.Node, step: int) -> Key:
         """Describe a value relative to a step; equal keys compute the same."""
@@ -202,8 +200,10 @@ class _Roll:
         if known is not None:
             return known
         found = self._terminal(node)
-        if found is not None:
-            key: Key = ("leaf", *found[:2], step - found[2])
+        if (node, step) in self.columns.heads:
+            key: Key = ("column", self.columns.heads[(node, step)].name)
+        elif found is not None:
+            key = ("leaf", *found[:2], step - found[2])
         elif node.op == "placeholder":
             key = ("given", node.target)
         elif node.target is step_of:
@@ -239,7 +239,7 @@ class _Roll:
         if self._key(last, self.last) == self._key(node, step):
             return
         mine, theirs = list(last.all_input_nodes), list(node.all_input_nodes)
-        if found is not None or _operation(last) != _operation(node):
+        if found is not None or operation(last) != operation(node):
             raise self._differs(what, site, step)
         for a, b in zip(mine, theirs, strict=True):
             self._beside(a, b, step, what, site)
@@ -248,12 +248,10 @@ class _Roll:
         return ConversionError(
             Finding(
                 f"{what} is computed otherwise at step {step} than at step {self.last}: a value "
-                "is carried from step to step outside of a stateful layer, forward branches, or "
-                "each step has parameters of its own (as in BatchNormTT)",
+                "is carried from step to step outside of a stateful layer, or forward branches",
                 node=site,
                 source=(site,) if site else (),
-                hint="carry values over time in layers, such as a neuron without reset; give all "
-                "steps the same parameters",
+                hint="carry values over time in layers, such as a neuron without reset",
             )
         )
 
@@ -279,12 +277,15 @@ class _Roll:
         roots = [nodes[-1] for nodes, _ in results]
         wanted = self._closure(roots)
         inputs: list[tuple[int, str]] = []
+        constants = dict(self.unrolled.program.constants)
         order = list(self.unrolled.program.inputs)
         for node in self.unrolled.graph.nodes:
             if node not in wanted:
                 continue
             found = self._terminal(node)
-            if found is not None and found[2] < self.last:
+            if node in self.columns.rows:
+                made[node] = self.columns.placeholder(node, graph, constants)
+            elif found is not None and found[2] < self.last:
                 read: Any = self._previous(found)
                 made[node] = graph.call_function(previous, (read,))
                 made[node].meta = dict(node.meta)
@@ -302,13 +303,14 @@ class _Roll:
                 made[node].meta = dict(node.meta)
             else:
                 made[node] = graph.node_copy(node, made.__getitem__)
+                self.columns.rename(node, made[node], constants)
                 if node.op == "placeholder" and node.target in order:
                     inputs.append((order.index(node.target), str(node.target)))
         graph.output(tuple(made[r] for r in roots))
         inputs.sort()
         program = Program(
             graph,
-            self.unrolled.program.constants,
+            constants,
             tuple(name for _, name in inputs),
             tuple(how for _, how in results),
         )
@@ -321,7 +323,8 @@ class _Roll:
             name: (site, self.leaves[site].outputs[output])
             for name, (site, output) in self.handed.items()
         }
-        return Rolled(program, self.initial, used, axes, self._carried(roots), handed)
+        lasting = self.steps if self.columns.rows else None
+        return Rolled(program, self.initial, used, axes, self._carried(roots), handed, lasting)
 
     def _carried(self, roots: list[fx.Node]) -> dict[int, int]:
         """Find the results that hand states back to a module that is called once per step.
@@ -363,7 +366,7 @@ class _Roll:
                 todo.append(call)
             elif node.target is LEAF:
                 todo += list(node.args[1])  # type: ignore[arg-type]
-            elif node.target is not step_of:
+            elif node.target is not step_of and node not in self.columns.rows:
                 todo += node.all_input_nodes
         return wanted
 
@@ -377,8 +380,3 @@ class _Roll:
                     f"what is read of {site} before its first step differs from use to use",
                 )
         return Previous(site, output, delay, values[0] if values else None)
-
-
-def _operation(node: fx.Node) -> Key:
-    """Describe an operator and those of its arguments that are no values of the program."""
-    return (node.target, *flat((node.args, node.kwargs), lambda n: "value"))

@@ -10,7 +10,7 @@ from neurodeploy.converters.base import Handlers
 if TYPE_CHECKING:
     from neurodeploy.converters.torch.walk import Walk
 
-__all__ = ["HANDLERS", "HINTS", "TAKES_SPIKES", "Arguments", "Handler"]
+__all__ = ["HANDLERS", "HINTS", "TAKES_SPIKES", "TAKES_STEPS", "Arguments", "Handler"]
 
 Arguments = Mapping[str, Any]
 Handler = Callable[["Walk", Arguments], object]
@@ -27,6 +27,12 @@ TAKES_SPIKES = frozenset({
     "feature_dropout", "flatten", "index_select", "linear", "matmul", "max_pool1d", "max_pool2d",
     "max_pool2d_with_indices", "mm", "permute", "reshape", "select", "slice", "squeeze", "t",
     "transpose", "unflatten", "unsqueeze", "view",
+})  # fmt: skip
+
+# What takes constants that each step has of its own.
+TAKES_STEPS = frozenset({
+    "_native_batch_norm_legit_no_training", "add", "batch_norm", "mul", "multiply", "rsub", "sub",
+    "subtract",
 })  # fmt: skip
 
 _LOGITS = "end the network at the logits: the largest logit is the same class"

@@ -13,13 +13,14 @@ from torch import fx
 from neurodeploy.converters.emit import Array, Emitter, Layer, Padded, signal
 from neurodeploy.converters.emit_bias import join_biases
 from neurodeploy.converters.emit_spikes import Returns, as_number, delayed
+from neurodeploy.converters.per_step import PerStep
 from neurodeploy.converters.torch.handlers import HANDLERS
 from neurodeploy.converters.torch.layers import layer_of
 from neurodeploy.converters.torch.leaf import Leaf
 from neurodeploy.converters.torch.opaque import LEAF
 from neurodeploy.converters.torch.program import Previous, Program, previous
 from neurodeploy.converters.torch.schema import by_name, operator_name
-from neurodeploy.converters.torch.table import HINTS, TAKES_SPIKES
+from neurodeploy.converters.torch.table import HINTS, TAKES_SPIKES, TAKES_STEPS
 from neurodeploy.errors import ConversionError, Finding, GraphError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.graph import Graph
@@ -85,6 +86,8 @@ class Walk:
         Raises:
             ConversionError: it depends on the network's input.
         """
+        if isinstance(value, PerStep):
+            raise ConversionError(f"each step has {what} of its own", hint=_STEPPED)
         if not isinstance(value, torch.Tensor):
             raise ConversionError(f"{what} depends on the network's input")
         array: Array = value.detach().cpu().numpy()
@@ -160,6 +163,7 @@ class Walk:
                 )
             try:
                 given = by_name(node.target, *arguments)
+                _refuse_steps(name, given)
                 if name not in TAKES_SPIKES or _mixed(given.get("tensors")):
                     given = {k: as_number(self.emit, v) for k, v in given.items()}
                 return HANDLERS[name](self, given)
@@ -241,6 +245,15 @@ class Walk:
 
 
 _WAY_OUT = "replace the layer by one that is handled"
+_STEPPED = "batch norms, and factors and summands of a signal, may differ from step to step"
+
+
+def _refuse_steps(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse parameters that each step has of its own, where an operator takes none."""
+    if name not in TAKES_STEPS:
+        for part, value in given.items():
+            if isinstance(value, PerStep):
+                raise ConversionError(f"each step has a {part} of its own", hint=_STEPPED)
 
 
 def _mixed(values: object) -> bool:

@@ -64,26 +64,3 @@ def test_a_docstring_that_does_not_run_is_refused() -> None:
     """RSynaptic's example makes RLeaky neurons and calls methods that they have not."""
     with pytest.raises(ConversionError, match="init_rsynaptic"):
         read(docstring_net("RSynaptic"), events((N, 20)), steps=25)
-
-
-def test_parameters_of_each_step_are_refused() -> None:
-    """BatchNormTT has a batch norm for every step, which one step of a graph has not."""
-    from snntorch._layers.bntt import BatchNormTT1d
-
-    class Net(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            import snntorch
-
-            self.fc, self.norms = torch.nn.Linear(8, 12), BatchNormTT1d(12, 10)
-            self.lif = snntorch.Leaky(beta=0.9)
-
-        def forward(self, x: Any) -> Any:
-            membrane, spikes = self.lif.reset_mem(), []
-            for norm, now in zip(self.norms, x, strict=True):
-                out, membrane = self.lif(norm(self.fc(now)), membrane)
-                spikes.append(out)
-            return torch.stack(spikes)
-
-    with pytest.raises(ConversionError, match="BatchNormTT"):
-        read(Net(), events((N, 10, 8)), time_axis=0)
