@@ -6,6 +6,7 @@ from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.firing import MAX_SPIKES
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.options import not_bool, not_whole
 from neurodeploy.semantics.cells.rectified import rectified
 from neurodeploy.semantics.language import Sym, fire, floor, minimum, where
 from neurodeploy.semantics.trace import State, cell
@@ -69,13 +70,8 @@ def counted_lif(
 
 
 def _check(synapse: object, counted: object, spikes: object, reset: object, held: object) -> None:
-    found = [
-        Finding(f"{name} is {value!r}, not True or False")
-        for name, value in (("synapse", synapse), ("counted", counted), ("held", held))
-        if not isinstance(value, bool)
-    ]
-    if type(spikes) is not int or not 1 <= spikes <= MAX_SPIKES:
-        found.append(Finding(f"spikes is {spikes!r}, not a whole number 1 to {MAX_SPIKES}"))
+    found = not_bool(synapse=synapse, counted=counted, held=held)
+    found += not_whole("spikes", spikes, 1, MAX_SPIKES)
     if reset not in ("subtract", "zero"):
         found.append(Finding(f"reset {reset!r} is unknown", hint="subtract or zero"))
     raise_findings(SemanticsError, found)

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 
 from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.leaves import Leaves
+from neurodeploy.semantics.cells.options import not_bool, not_whole
 from neurodeploy.semantics.language import (
     Sym,
     fire,
@@ -168,15 +169,14 @@ class Firing:
             )
             if value not in known
         ]
-        for name in ("strict", "floor", "lower", "detach_reset"):
-            value = getattr(self, name)
-            if not isinstance(value, bool):
-                found.append(Finding(f"{name} is {value!r}, not True or False"))
-        for name, least, most in (("refractory", 0, MAX_REFRACTORY), ("spikes", 1, MAX_SPIKES)):
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= most:
-                found.append(Finding(f"{name} is {value!r}, not a whole number {least} to {most}"))
-        return found
+        found += not_bool(
+            strict=self.strict,
+            floor=self.floor,
+            lower=self.lower,
+            detach_reset=self.detach_reset,
+        )
+        found += not_whole("refractory", self.refractory, 0, MAX_REFRACTORY)
+        return found + not_whole("spikes", self.spikes, 1, MAX_SPIKES)
 
     def _senseless(self) -> list[Finding]:
         several = type(self.spikes) is int and self.spikes > 1

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 from neurodeploy.errors import Finding, SemanticsError, raise_findings
 from neurodeploy.semantics.cells.leaves import Leaves
+from neurodeploy.semantics.cells.options import not_bool
 from neurodeploy.semantics.language import Sym
 
 __all__ = ["DECAYS", "MEMBRANE", "MEMBRANE_PARAMS", "Membrane"]
@@ -59,12 +60,12 @@ class Membrane:
         found = []
         if self.decay not in DECAYS:
             found.append(Finding(f"decay {self.decay!r} is unknown", hint=f"one of {DECAYS}"))
-        for name in ("decay_input", "rest"):
-            value = getattr(self, name)
-            if not isinstance(value, bool):
-                found.append(Finding(f"{name} is {value!r}, not True or False"))
-            elif value and self.decay == "none":
-                found.append(Finding(f"{name}=True needs a decay", hint=f"one of {DECAYS[1:]}"))
+        found += not_bool(decay_input=self.decay_input, rest=self.rest)
+        found += [
+            Finding(f"{name}=True needs a decay", hint=f"one of {DECAYS[1:]}")
+            for name, value in (("decay_input", self.decay_input), ("rest", self.rest))
+            if value is True and self.decay == "none"
+        ]
         raise_findings(SemanticsError, found)
 
     def charge(self, p: Leaves, v: Sym, x: Sym) -> Sym:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from neurodeploy.errors import SemanticsError
+from neurodeploy.errors import SemanticsError, raise_findings
 from neurodeploy.semantics.cells.firing import MAX_SPIKES
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.options import not_bool, not_whole
 from neurodeploy.semantics.language import Sym, clip, fire, rint, stop_gradient, where
 from neurodeploy.semantics.trace import State, cell
 
@@ -37,10 +38,8 @@ def multilevel_lif(
     Raises:
         SemanticsError: the options are out of range.
     """
-    if type(spikes) is not int or not 1 <= spikes <= MAX_SPIKES:
-        raise SemanticsError(f"spikes is {spikes!r}, not a whole number 1 to {MAX_SPIKES}")
-    if not isinstance(detach_reset, bool):
-        raise SemanticsError(f"detach_reset is {detach_reset!r}, not True or False")
+    found = not_whole("spikes", spikes, 1, MAX_SPIKES) + not_bool(detach_reset=detach_reset)
+    raise_findings(SemanticsError, found)
     h = membrane.charge(p, s.v, x)
     scaled = h / p.threshold
     count = rint(clip(scaled, 0, spikes))

@@ -20,6 +20,7 @@ from neurodeploy.semantics.cells.firing import (
 )
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
+from neurodeploy.semantics.cells.options import not_bool
 from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.trace import State, cell
 from neurodeploy.semantics.types import BOOL
@@ -90,8 +91,7 @@ def synapse(p: Leaves, s: Leaves, x: Sym, *, input_gain: bool = False) -> Sym:
     Raises:
         SemanticsError: the option is no bool.
     """
-    if not isinstance(input_gain, bool):
-        raise SemanticsError(f"input_gain is {input_gain!r}, not True or False")
+    raise_findings(SemanticsError, not_bool(input_gain=input_gain))
     return p.alpha * s.i + (p.input_gain * x if input_gain else x)
 
 

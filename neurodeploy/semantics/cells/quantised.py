@@ -7,7 +7,7 @@ levels, and its rounding, are in this table.
 
 from __future__ import annotations
 
-from neurodeploy.errors import SemanticsError
+from neurodeploy.errors import SemanticsError, raise_findings
 from neurodeploy.semantics.cells.firing import (
     FIRING,
     FIRING_PARAMS,
@@ -18,6 +18,7 @@ from neurodeploy.semantics.cells.firing import (
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import leaky_step, synapse
+from neurodeploy.semantics.cells.options import not_whole
 from neurodeploy.semantics.language import Sym, lookup, to_int, where
 from neurodeploy.semantics.trace import State, cell
 
@@ -29,8 +30,7 @@ TABLES: dict[str, float | int | None] = {"levels": None, "bounds": None}
 
 def _nearest(p: Leaves, x: Sym, depth: int) -> Sym:
     """Give the level of ``x`` by a binary search in the bounds."""
-    if type(depth) is not int or not 1 <= depth <= MAX_DEPTH:
-        raise SemanticsError(f"depth is {depth!r}, not a whole number 1 to {MAX_DEPTH}")
+    raise_findings(SemanticsError, not_whole("depth", depth, 1, MAX_DEPTH))
     at = to_int(x - x, rounding="zero", lo=0, hi=0)
     for bit in reversed(range(depth)):
         # the places so far are multiples of 2**(bit + 1), so that the sum stays in the table
