@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from neurodeploy.errors import SemanticsError
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import leaky_step
 from neurodeploy.semantics.cells.rectified import rectified
 from neurodeploy.semantics.language import Sym, where
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 
 __all__ = ["analog_lif"]
 
 
-@cell(
-    "analog_lif",
-    params={"slope": 0.01, **MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("analog_lif", params={"slope": 0.01, **MEMBRANE_PARAMS})
 def analog_lif(
     p: Leaves,
     s: Leaves,

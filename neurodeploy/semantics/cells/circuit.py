@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.language import Sym, absolute, fire
 from neurodeploy.semantics.trace import State, cell
@@ -16,12 +10,7 @@ from neurodeploy.semantics.trace import State, cell
 __all__ = ["delta_lif", "lapicque"]
 
 
-@cell(
-    "lapicque",
-    params={"resistance": 1.0, "gain": 0.2, "step": 1.0, "beta": 0.8, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("lapicque", params={"resistance": 1.0, "gain": 0.2, "step": 1.0, "beta": 0.8})
 def lapicque(
     p: Leaves,
     s: Leaves,

@@ -23,7 +23,7 @@ One step of a firing cell, with ``v`` the stored membrane and ``charge`` its dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from neurodeploy.errors import Finding, SemanticsError, raise_findings
@@ -39,6 +39,7 @@ from neurodeploy.semantics.language import (
     stop_gradient,
     where,
 )
+from neurodeploy.semantics.trace import CellFunction, cell
 from neurodeploy.semantics.types import Int, Type
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Event",
     "Fired",
     "Firing",
+    "firing_cell",
 ]
 
 RESETS = ("subtract", "value", "none")
@@ -73,6 +75,22 @@ FIRING_STATE_TYPES: dict[str, Type] = {
     "refractory": Int(0, MAX_REFRACTORY),
     "net": Int(0, MAX_NET),
 }
+
+
+def firing_cell(
+    name: str,
+    *,
+    params: Mapping[str, float | int | None] | None = None,
+    states: Mapping[str, float | int] | None = None,
+    state_types: Mapping[str, Type] | None = None,
+) -> Callable[[CellFunction], CellFunction]:
+    """Register a cell of one `Firing.step`: what it has of its own, then what that reads."""
+    return cell(
+        name,
+        params={**(params or {}), **FIRING_PARAMS},
+        states={**(states or {}), **FIRING_STATES},
+        state_types={**(state_types or {}), **FIRING_STATE_TYPES},
+    )
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,7 @@ next step starts from is ``(i + x) - fade * (i + x)``.
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import leaky_step
@@ -21,8 +15,7 @@ from neurodeploy.semantics.trace import State, cell
 
 __all__ = ["jump_li", "jump_lif", "recurrent_jump_lif"]
 
-_PARAMS: dict[str, float | int | None] = {"fade": 0.2, **MEMBRANE_PARAMS, **FIRING_PARAMS}
-_STATES: dict[str, float | int] = {"i": 0.0, **FIRING_STATES}
+_PARAMS: dict[str, float | int | None] = {"fade": 0.2, **MEMBRANE_PARAMS}
 
 
 def _faded(p: Leaves, j: Sym) -> Sym:
@@ -36,7 +29,7 @@ def _jump_lif(
     return done.out, State(i=_faded(p, j), **done.states)
 
 
-@cell("jump_lif", params=_PARAMS, states=_STATES, state_types=FIRING_STATE_TYPES)
+@firing_cell("jump_lif", params=_PARAMS, states={"i": 0.0})
 def jump_lif(
     p: Leaves,
     s: Leaves,
@@ -52,7 +45,7 @@ def jump_lif(
     return _jump_lif(p, s, s.i + x, membrane, firing)
 
 
-@cell("recurrent_jump_lif", params=_PARAMS, states=_STATES, state_types=FIRING_STATE_TYPES)
+@firing_cell("recurrent_jump_lif", params=_PARAMS, states={"i": 0.0})
 def recurrent_jump_lif(
     p: Leaves,
     s: Leaves,
@@ -69,7 +62,7 @@ def recurrent_jump_lif(
     return _jump_lif(p, s, (s.i + x) + feedback, membrane, firing)
 
 
-@cell("jump_li", params={"fade": 0.2, **MEMBRANE_PARAMS}, states={"i": 0.0, "v": 0.0})
+@cell("jump_li", params=_PARAMS, states={"i": 0.0, "v": 0.0})
 def jump_li(
     p: Leaves,
     s: Leaves,

@@ -9,26 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from neurodeploy.errors import Finding, SemanticsError, raise_findings
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Event,
-    Fired,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Event, Fired, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.options import not_bool
 from neurodeploy.semantics.language import Sym, where
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 from neurodeploy.semantics.types import BOOL
 
 __all__ = ["adaptive_lif", "cuba_lif", "integrate_and_fire", "leaky_step", "lif", "synapse"]
 
 
-@cell("if", params=FIRING_PARAMS, states=FIRING_STATES, state_types=FIRING_STATE_TYPES)
+@firing_cell("if")
 def integrate_and_fire(
     p: Leaves,
     s: Leaves,
@@ -62,12 +54,7 @@ def leaky_step(
     )
 
 
-@cell(
-    "lif",
-    params={**MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("lif", params=MEMBRANE_PARAMS)
 def lif(
     p: Leaves,
     s: Leaves,
@@ -95,11 +82,10 @@ def synapse(p: Leaves, s: Leaves, x: Sym, *, input_gain: bool = False) -> Sym:
     return p.alpha * s.i + (p.input_gain * x if input_gain else x)
 
 
-@cell(
+@firing_cell(
     "cuba_lif",
-    params={"alpha": 0.8, "input_gain": 1.0, **MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states={"i": 0.0, **FIRING_STATES},
-    state_types=FIRING_STATE_TYPES,
+    params={"alpha": 0.8, "input_gain": 1.0, **MEMBRANE_PARAMS},
+    states={"i": 0.0},
 )
 def cuba_lif(
     p: Leaves,
@@ -122,17 +108,16 @@ def cuba_lif(
     return done.out, State(i=i, **done.states)
 
 
-@cell(
+@firing_cell(
     "alif",
     params={
         "rho": 0.95,
         "increment": 1.0,
         "adaptation": 0.1,
         **MEMBRANE_PARAMS,
-        **FIRING_PARAMS,
     },
-    states={"a": 0.0, "fired": 0, **FIRING_STATES},
-    state_types={"fired": BOOL, **FIRING_STATE_TYPES},
+    states={"a": 0.0, "fired": 0},
+    state_types={"fired": BOOL},
 )
 def adaptive_lif(
     p: Leaves,

@@ -6,17 +6,11 @@ large input can leave the finite numbers where the neuron resets by subtraction.
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.language import Sym, where
 from neurodeploy.semantics.math import exp
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 
 __all__ = ["exponential_if", "izhikevich", "quadratic_if"]
 
@@ -32,12 +26,7 @@ def _quadratic(p: Leaves, v: Sym, x: Sym) -> Sym:
     return x + (p.curvature * (v - p.rest)) * (v - p.critical)
 
 
-@cell(
-    "qif",
-    params={**QUADRATIC, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("qif", params=QUADRATIC)
 def quadratic_if(
     p: Leaves,
     s: Leaves,
@@ -55,12 +44,7 @@ def quadratic_if(
     return done.out, State(**done.states)
 
 
-@cell(
-    "eif",
-    params={"tau": 2.0, "sharpness": 1.0, "rheobase": 0.8, "rest": 0.0, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("eif", params={"tau": 2.0, "sharpness": 1.0, "rheobase": 0.8, "rest": 0.0})
 def exponential_if(
     p: Leaves,
     s: Leaves,
@@ -83,17 +67,15 @@ def exponential_if(
     return done.out, State(**done.states)
 
 
-@cell(
+@firing_cell(
     "izhikevich",
     params={
         **QUADRATIC,
         "recovery_tau": 2.0,
         "coupling": 0.0,
         "increment": 0.0,
-        **FIRING_PARAMS,
     },
-    states={"w": 0.0, **FIRING_STATES},
-    state_types=FIRING_STATE_TYPES,
+    states={"w": 0.0},
 )
 def izhikevich(
     p: Leaves,

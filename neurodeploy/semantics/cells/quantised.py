@@ -8,19 +8,13 @@ levels, and its rounding, are in this table.
 from __future__ import annotations
 
 from neurodeploy.errors import SemanticsError, raise_findings
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import leaky_step, synapse
 from neurodeploy.semantics.cells.options import not_whole
 from neurodeploy.semantics.language import Sym, lookup, to_int, where
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 
 __all__ = ["MAX_DEPTH", "quantised_cuba_lif", "quantised_lif"]
 
@@ -39,12 +33,7 @@ def _nearest(p: Leaves, x: Sym, depth: int) -> Sym:
     return lookup(p.levels, at)
 
 
-@cell(
-    "quantised_lif",
-    params={**TABLES, **MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("quantised_lif", params={**TABLES, **MEMBRANE_PARAMS})
 def quantised_lif(
     p: Leaves,
     s: Leaves,
@@ -62,11 +51,10 @@ def quantised_lif(
     return done.out, State(**done.states)
 
 
-@cell(
+@firing_cell(
     "quantised_cuba_lif",
-    params={"alpha": 0.8, **TABLES, **MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states={"i": 0.0, **FIRING_STATES},
-    state_types=FIRING_STATE_TYPES,
+    params={"alpha": 0.8, **TABLES, **MEMBRANE_PARAMS},
+    states={"i": 0.0},
 )
 def quantised_cuba_lif(
     p: Leaves,

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, FIRING_PARAMS, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.same_step import fire_at_once
@@ -50,12 +44,7 @@ def klif(
     return fire_at_once(firing, p, v, stored, amount="amount" if scale_reset else "threshold")
 
 
-@cell(
-    "rectified_lif",
-    params={"beta": 0.9, "bias": 0.0, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("rectified_lif", params={"beta": 0.9, "bias": 0.0})
 def rectified_lif(
     p: Leaves,
     s: Leaves,

@@ -6,28 +6,17 @@ being added to the first one before the cell: ``(beta * v + x) + feedback``.
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.cells.membrane import MEMBRANE, MEMBRANE_PARAMS, Membrane
 from neurodeploy.semantics.cells.neurons import leaky_step, synapse
 from neurodeploy.semantics.language import Sym
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 
 __all__ = ["recurrent_cuba_lif", "recurrent_lif"]
 
 
-@cell(
-    "recurrent_lif",
-    params={**MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states=FIRING_STATES,
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("recurrent_lif", params=MEMBRANE_PARAMS)
 def recurrent_lif(
     p: Leaves,
     s: Leaves,
@@ -45,12 +34,7 @@ def recurrent_lif(
     return done.out, State(**done.states)
 
 
-@cell(
-    "recurrent_cuba_lif",
-    params={"alpha": 0.8, **MEMBRANE_PARAMS, **FIRING_PARAMS},
-    states={"i": 0.0, **FIRING_STATES},
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("recurrent_cuba_lif", params={"alpha": 0.8, **MEMBRANE_PARAMS}, states={"i": 0.0})
 def recurrent_cuba_lif(
     p: Leaves,
     s: Leaves,

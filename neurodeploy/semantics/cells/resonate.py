@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from neurodeploy.errors import SemanticsError
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.language import Sym
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 
 __all__ = ["resonate_and_fire"]
 
 
-@cell(
+@firing_cell(
     "resonate_and_fire",
-    params={"decay": 0.8, "cosine": 0.5, "sine": 0.8, **FIRING_PARAMS},
-    states={"u": 0.0, **FIRING_STATES},
-    state_types=FIRING_STATE_TYPES,
+    params={"decay": 0.8, "cosine": 0.5, "sine": 0.8},
+    states={"u": 0.0},
 )
 def resonate_and_fire(
     p: Leaves,

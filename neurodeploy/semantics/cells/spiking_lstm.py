@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from neurodeploy.semantics.cells.firing import (
-    FIRING,
-    FIRING_PARAMS,
-    FIRING_STATE_TYPES,
-    FIRING_STATES,
-    Firing,
-)
+from neurodeploy.semantics.cells.firing import FIRING, Firing, firing_cell
 from neurodeploy.semantics.cells.leaves import Leaves
 from neurodeploy.semantics.language import Sym
 from neurodeploy.semantics.math import sigmoid, tanh
-from neurodeploy.semantics.trace import State, cell
+from neurodeploy.semantics.trace import State
 
 __all__ = ["spiking_lstm"]
 
 
-@cell(
-    "spiking_lstm",
-    params=FIRING_PARAMS,
-    states={"c": 0.0, **FIRING_STATES},
-    state_types=FIRING_STATE_TYPES,
-)
+@firing_cell("spiking_lstm", states={"c": 0.0})
 def spiking_lstm(
     p: Leaves,
     s: Leaves,
