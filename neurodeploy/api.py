@@ -13,14 +13,15 @@ from neurodeploy.comparison import compare as compare_sides
 from neurodeploy.compiling import compile_graph
 from neurodeploy.data import Data, as_samples, timesteps_of
 from neurodeploy.differences import Comparison
-from neurodeploy.errors import DataError
+from neurodeploy.errors import DataError, UsageError
 from neurodeploy.execute import Progress, check_seed, execute
 from neurodeploy.input_range import with_input_range
 from neurodeploy.ir.file import save_graph
 from neurodeploy.ir.graph import Graph
+from neurodeploy.recorded import compare_recordings
 from neurodeploy.recording import Recording
 from neurodeploy.runners import make_runner
-from neurodeploy.sides import drawn_once, resolve_pair
+from neurodeploy.sides import drawn_once, recordings_of, resolve_pair
 from neurodeploy.targets.base import OptionValue
 
 REPORT_SAMPLES = 256
@@ -300,7 +301,7 @@ def profile(
 def compare(
     a: object,
     b: object,
-    x: Data,
+    x: Data = None,
     *,
     timesteps: int | None = None,
     on_a: str | None = None,
@@ -312,17 +313,25 @@ def compare(
     """Compare two forms of a network on the same samples (`neurodeploy.comparison`).
 
     Args:
-        a: A graph, artifact, torch module, or the path of a model or artifact.
+        a: A graph, artifact, torch module, recording, or the path of one of them.
         b: The other one.
-        x: Samples.
+        x: Samples; not for two recordings, which hold what is compared.
         timesteps: T; by default that of the data, else the one stored in ``a``.
         on_a: Runner of an artifact on the left.
         on_b: Runner of an artifact on the right.
         layout: ``NT`` or ``TN``.
         seed: Seed of the random bits.
         progress: Called with (samples done, samples in all).
+
+    Raises:
+        UsageError: there are no samples.
     """
     check_seed(seed)
+    recorded = recordings_of(a, b)
+    if recorded is not None:
+        return compare_recordings(*recorded)
+    if x is None:
+        raise UsageError("a comparison needs samples", hint="two recordings alone need none")
     x = drawn_once(x)
     left, right = resolve_pair(a, b, x, layout)
     return compare_sides(

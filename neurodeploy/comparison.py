@@ -21,7 +21,13 @@ import numpy.typing as npt
 
 from neurodeploy.artifact import Artifact
 from neurodeploy.data import Data, as_samples, check_timed, timesteps_of
-from neurodeploy.differences import Comparison, FirstDifference, NodeDifference
+from neurodeploy.differences import (
+    Comparison,
+    FirstDifference,
+    NodeDifference,
+    first_difference,
+    unequal_values,
+)
 from neurodeploy.execute import Progress, reference_runner, spiking_outputs
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Node, Output
@@ -236,7 +242,7 @@ class _Tally:
         )
         va = {(a, o): self._in_time(ta[(a, o)], self.early[a]) for a, _, o in self.keys}
         vb = {(a, o): self._in_time(tb[(b, o)], self.late[a]) for a, b, o in self.keys}
-        unequal = {key: _unequal(va[key], vb[key]) for key in va}
+        unequal = {key: unequal_values(va[key], vb[key]) for key in va}
         bounds = None
         if any(d.any() for d in unequal.values()):
             measured = rounding_bounds(
@@ -281,7 +287,7 @@ class _Tally:
         if mismatches or in_states:
             found = [(name, o) for o in outs if unequal[(name, o)].any()]
             first = min(
-                (_first(va[key], vb[key], unequal[key], start) for key in found),
+                (first_difference(va[key], vb[key], unequal[key], start) for key in found),
                 key=lambda f: (f.step, f.sample),
             )
             if bounds is not None:
@@ -365,21 +371,7 @@ def _strict(cell: Cell) -> list[object]:
     return [i.attr("strict") for i in cell.program.instrs if i.op == "fire"]
 
 
-def _unequal(a: Array, b: Array) -> Array:
-    """Say where values differ; NaN equals NaN."""
-    return np.asarray((a != b) & ((a == a) | (b == b)))  # NaN is not itself
-
-
 def _predicted(values: Array, node: Node, ends: npt.NDArray[np.int64] | None) -> Array:
     how = node.decode if isinstance(node, Output) else "mean"
     decoded = decode(values, how, ends).reshape(values.shape[0], -1)
     return np.asarray(decoded.argmin(axis=1) if how == "first" else decoded.argmax(axis=1))
-
-
-def _first(a: Array, b: Array, unequal: Array, start: int) -> FirstDifference:
-    flat = unequal.reshape(*unequal.shape[:2], -1)
-    step = int(flat.any(axis=(0, 2)).argmax())
-    sample, index = (int(i) for i in np.argwhere(flat[:, step])[0])
-    left = a.reshape(*flat.shape)[sample, step, index]
-    right = b.reshape(*flat.shape)[sample, step, index]
-    return FirstDifference(sample + start, step, index, float(left), float(right), None)

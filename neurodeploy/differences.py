@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from neurodeploy.errors import UsageError
 
-__all__ = ["Comparison", "FirstDifference", "NodeDifference"]
+__all__ = [
+    "Comparison",
+    "FirstDifference",
+    "NodeDifference",
+    "expected_share",
+    "first_difference",
+    "unequal_values",
+]
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -176,3 +189,25 @@ def expected_share(expected: str) -> float | None:
     if name != "predictions" or not sign or not 0 <= share <= 1:
         raise UsageError(f"no expectation: {expected!r}", hint="exact, near, or predictions>=0.99")
     return share
+
+
+def unequal_values(a: Array, b: Array) -> Array:
+    """Say where values differ; -0 equals 0, NaN equals NaN."""
+    return np.asarray((a != b) & ((a == a) | (b == b)))  # NaN is not itself
+
+
+def first_difference(a: Array, b: Array, unequal: Array, start: int = 0) -> FirstDifference:
+    r"""Give the earliest step that differs, of its first sample and neuron.
+
+    Args:
+        a: Values on the left, (N, T, \*shape).
+        b: Values on the right.
+        unequal: Where they differ; somewhere they must.
+        start: Number of the first sample.
+    """
+    flat = unequal.reshape(*unequal.shape[:2], -1)
+    step = int(flat.any(axis=(0, 2)).argmax())
+    sample, index = (int(i) for i in np.argwhere(flat[:, step])[0])
+    at = sample, step, index
+    left, right = float(a.reshape(flat.shape)[at]), float(b.reshape(flat.shape)[at])
+    return FirstDifference(sample + start, step, index, left, right, None)

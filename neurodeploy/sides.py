@@ -12,11 +12,13 @@ from neurodeploy.data import Data
 from neurodeploy.events.sources import is_data_set, items_of, one_by_one
 from neurodeploy.ir.graph import Graph
 from neurodeploy.models import read_model
+from neurodeploy.recorded import recorded_side
+from neurodeploy.recording import Recording
 
 if TYPE_CHECKING:
     from neurodeploy.training.graph_module import GraphModule
 
-__all__ = ["drawn_once", "resolve", "resolve_pair"]
+__all__ = ["drawn_once", "recordings_of", "resolve", "resolve_pair"]
 
 
 def drawn_once(x: Data) -> Data:
@@ -32,13 +34,20 @@ def resolve_pair(
 ) -> tuple[Graph | Artifact | Side, Graph | Artifact | Side]:
     """Give what two values or paths stand for.
 
-    A torch module, also one that ``module:callable`` builds, is run eagerly; beside a graph in
-    the way in which that graph was read: step by step, over a sequence, or looping by itself.
+    A recording is played back beside the other one. A torch module, also one that
+    ``module:callable`` builds, is run eagerly; beside a graph in the way in which that graph was
+    read: step by step, over a sequence, or looping by itself.
 
     Raises:
         UsageError: a path leads nowhere.
     """
     a, b = _built(a), _built(b)
+    if isinstance(b, Recording):
+        left = resolve(a, x, layout)
+        return left, recorded_side(b, _graph(left))
+    if isinstance(a, Recording):
+        right = resolve(b, x, layout)
+        return recorded_side(a, _graph(right)), right
     if _is_module(a):
         right = resolve(b, x, layout)
         return resolve(a, x, layout, like=_graph(right)), right
@@ -75,8 +84,23 @@ def resolve(
     return read_model(what, example=example, layout=layout)
 
 
+def recordings_of(a: object, b: object) -> tuple[Recording, Recording] | None:
+    """Give two recordings, or the files of two; None where one side is something else."""
+    if all(isinstance(side, Recording) or _is_npz(side) for side in (a, b)):
+        left, right = _built(a), _built(b)
+        if isinstance(left, Recording) and isinstance(right, Recording):
+            return left, right
+    return None
+
+
+def _is_npz(what: object) -> bool:
+    return isinstance(what, str | os.PathLike) and os.fspath(what).endswith(".npz")
+
+
 def _built(what: object) -> object:
-    """Give the module that ``module:callable`` builds; everything else as it is."""
+    """Read a recording, give the module that ``module:callable`` builds; else what is given."""
+    if _is_npz(what):
+        return Recording.load(cast("str", what))
     if isinstance(what, str | os.PathLike) and not os.path.exists(what):
         spec = str(what)
         if is_callable_spec(spec):

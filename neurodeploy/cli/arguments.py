@@ -18,6 +18,7 @@ from neurodeploy.memory import require_bytes
 from neurodeploy.targets.base import OptionValue
 
 __all__ = [
+    "INPUT",
     "GraphArgument",
     "Input",
     "Layout",
@@ -57,15 +58,13 @@ PathArgument = Annotated[
         metavar="PATH", help="A model (.nd, .onnx, file.py:callable) or compiled folder."
     ),
 ]
-Input = Annotated[
-    str,
-    typer.Option(
-        "--input",
-        metavar="X.npz",
-        help="Samples x, batch first, and labels y; or events: an .npz with events and offsets, "
-        "an .h5 as of SHD, an .aedat4.",
-    ),
-]
+INPUT = typer.Option(
+    "--input",
+    metavar="X.npz",
+    help="Samples x, batch first, and labels y; or events: an .npz with events and offsets, "
+    "an .h5 as of SHD, an .aedat4.",
+)
+Input = Annotated[str, INPUT]
 OutFile = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="File to write.")]
 OutFolder = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write.")]
 Target = Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from neurodeploy.artifact import Artifact
 from neurodeploy.cli.arguments import (
+    INPUT,
     Input,
     Layout,
     Options,
@@ -153,9 +154,9 @@ def profile(
 @verb("compare")
 def compare(
     session: Session,
-    a: Annotated[str, typer.Argument(metavar="A", help="A model or compiled folder.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="A model or compiled folder.")],
-    input_: Input,
+    a: Annotated[str, typer.Argument(metavar="A", help="A model, compiled folder or recording.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    input_: Annotated[str | None, INPUT] = None,
     expect: Annotated[
         str,
         typer.Option(
@@ -170,15 +171,32 @@ def compare(
     """Compare two forms of a network, spike by spike and state by state."""
     from neurodeploy import api
     from neurodeploy.differences import expected_share
-    from neurodeploy.sides import resolve_pair
+    from neurodeploy.recorded import compare_recordings
+    from neurodeploy.sides import recordings_of, resolve_pair
 
     expected_share(expect)
-    left, right = resolve_pair(a, b, input_, layout)
-    with session.progress("comparing") as progress:
-        found = api.compare(
-            left, right, input_, timesteps=timesteps, layout=layout, seed=seed, progress=progress
-        )
-    met = found.meets(expect)
-    graph = left if isinstance(left, Graph) else left.graph
-    document = {"graph": graph.digest, "seed": seed, "expected": expect, **found.to_json()}
-    session.finish(document, str(found), exit_code=0 if met else 1)
+    recorded = recordings_of(a, b)
+    if recorded is not None:
+        if input_ is not None or timesteps is not None:
+            raise UsageError(
+                "two recordings hold what is compared", hint="neither --input nor --timesteps"
+            )
+        found, seed = compare_recordings(*recorded), recorded[0].seed
+        digest = recorded[0].graph
+    else:
+        if input_ is None:
+            raise UsageError("--input is missing", hint="two recordings alone need none")
+        left, right = resolve_pair(a, b, input_, layout)
+        digest = (left if isinstance(left, Graph) else left.graph).digest
+        with session.progress("comparing") as progress:
+            found = api.compare(
+                left,
+                right,
+                input_,
+                timesteps=timesteps,
+                layout=layout,
+                seed=seed,
+                progress=progress,
+            )
+    document = {"graph": digest, "seed": seed, "expected": expect, **found.to_json()}
+    session.finish(document, str(found), exit_code=0 if found.meets(expect) else 1)

@@ -144,6 +144,20 @@ def test_a_difference_is_a_finding_with_exit_code_1(cli, files: Path) -> None:
     assert "hidden" in text.out
 
 
+def test_two_recordings_are_compared(cli, files: Path) -> None:
+    for path, model in (("a.npz", "net.nd"), ("b.npz", "net.nd"), ("c.npz", "other.nd")):
+        cli("run", model, "--input", "x.npz", "-o", path, "--record", "states")
+    shown = cli("compare", "a.npz", "b.npz", "--expect", "exact", "--json")
+    assert (shown.code, shown.document["verdict"]) == (0, "exact")
+    assert shown.document["graph"] == network().digest
+    assert cli("compare", "a.npz", "c.npz").code == 1
+    beside = cli("compare", "net.nd", "a.npz", "--input", "x.npz", "--expect", "exact")
+    assert beside.code == 0
+    refused = cli("compare", "a.npz", "b.npz", "--input", "x.npz")
+    assert refused.code == 2
+    assert "neither --input nor --timesteps" in refused.err
+
+
 def test_targets_converters_doctor(cli) -> None:
     assert "cpu" in [t["name"] for t in cli("targets", "--json").document["targets"]]
     document = cli("targets", "cpu", "--json").document
@@ -165,6 +179,8 @@ BAD = [
     ("run", "net.nd", "--input", "x.npz", "--timesteps", "-3"),
     ("run", "net.nd", "--input", "x.npz", "--timesteps", "99"),
     ("run", "net.nd", "--input", "nowhere.npz"),
+    ("compare", "net.nd", "net.nd"),
+    ("compare", "x.npz", "x.npz"),
     ("run", "net.nd", "--input", "wrong.npz"),
     ("run", "net.nd", "--input", "first.npz"),
     ("run", "nowhere.nd", "--input", "x.npz"),
