@@ -78,8 +78,43 @@ def verify_spiking(
             f"the graph does not compute what the module computes:{where}",
             node=node.name,
             source=node.source,
-            hint="please report this layer and its arguments",
+            hint=_why(module, side, leaves, inputs),
         )
+    )
+
+
+def _why(
+    module: nn.Module,
+    side: Side,
+    leaves: Mapping[str, Leaf],
+    inputs: Mapping[str, npt.NDArray[Any]],
+) -> str:
+    """Say what ``forward`` may do that a graph cannot hold, or what else to do."""
+    owners = {
+        name: layer
+        for name, layer in module.named_modules()
+        if not any(name == site or name.startswith(f"{site}.") for site in leaves)
+    }
+    own = vars(nn.Module()).keys()
+    before = {name: dict(vars(layer)) for name, layer in owners.items()}
+    written: set[str] = set()
+
+    def look(*_: object) -> None:
+        for name, layer in owners.items():
+            for key, value in vars(layer).items():
+                if key not in own and before[name].get(key, own) is not value:
+                    written.add(f"{name}.{key}".lstrip("."))
+
+    handle = module.register_forward_hook(look)
+    try:
+        side.run(inputs, 1, record=())
+    finally:
+        handle.remove()
+    if not written:
+        return "please report this layer and its arguments"
+    return (
+        f"forward sets {', '.join(sorted(written))}: a value that lasts from call to call belongs "
+        "into a stateful layer, or into an argument and a result"
     )
 
 

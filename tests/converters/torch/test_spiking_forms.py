@@ -242,3 +242,23 @@ def test_a_loop_is_compared_for_no_longer_than_it_runs() -> None:
         nd.compare(net, graph, x, timesteps=20)
     with pytest.raises(DataError, match="have a time axis"):
         nd.compare(net, graph, events((N, 5, INPUTS), 0.5))
+
+
+class Traced(nn.Module):  # type: ignore[misc]
+    """Keeps a decaying trace of its spikes in an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lif, self.trace = snn.Leaky(beta=0.75, init_hidden=True), None
+
+    def forward(self, x: Any) -> Any:
+        spikes = self.lif(x)
+        self.trace = spikes if self.trace is None else 0.5 * self.trace + spikes
+        return self.trace
+
+
+def test_a_state_in_an_attribute_is_named() -> None:
+    module = Traced().eval()
+    with pytest.raises(ConversionError, match="forward sets trace: a value that lasts"):
+        nd.load(module, example=2 * events((N, INPUTS)))
+    assert module.trace is None
