@@ -27,7 +27,7 @@ from typing import Generic, TypeVar
 from neurodeploy.errors import Finding, InternalError, UsageError, raise_findings
 from neurodeploy.ir.graph import Graph
 
-__all__ = ["FrontEnd", "Handlers"]
+__all__ = ["FrontEnd", "Handlers", "full_name"]
 
 # what to give, as an option and as an argument
 _NEEDED = {
@@ -37,6 +37,15 @@ _NEEDED = {
 
 Key = TypeVar("Key", bound=Hashable)
 Handler = TypeVar("Handler", bound=Callable[..., object])
+
+
+def full_name(kind: type) -> str:
+    """Give the name of a class with its module.
+
+    >>> full_name(Finding)
+    'neurodeploy.errors.Finding'
+    """
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class FrontEnd:
         """Say whether the front end reads ``model``, a path or an object."""
         if isinstance(model, str | PurePath):
             return PurePath(model).suffix.lower() in self.suffixes
-        names = {f"{c.__module__}.{c.__qualname__}" for c in type(model).__mro__}
+        names = {full_name(c) for c in type(model).__mro__}
         return not names.isdisjoint(self.classes)
 
     def read(self, model: object, **options: object) -> Graph:

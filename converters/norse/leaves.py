@@ -17,9 +17,10 @@ from torch import nn
 from neurodeploy.converters.emit import Layer
 from neurodeploy.converters.emit_algebra import dense
 from neurodeploy.converters.emit_spikes import delayed
-from neurodeploy.converters.norse.table import SPECS, TRANSPARENT, class_name, refusal
+from neurodeploy.converters.norse.table import SPECS, TRANSPARENT, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
 from neurodeploy.converters.torch.cell_spec import CellSpec
+from neurodeploy.converters.torch.classes import class_name, looked_into
 from neurodeploy.converters.torch.leaf import Arrived, Leaf
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
@@ -32,12 +33,8 @@ __all__ = ["NeuronLeaf", "RecurrentNeuronLeaf", "make_leaf", "transparent"]
 
 
 def transparent(layer: nn.Module) -> bool:
-    """Say whether the layer keeps no state, so that capture looks inside.
-
-    A class of the user's own that derives from one of them counts as it.
-    """
-    names = [f"{c.__module__}.{c.__qualname__}" for c in type(layer).__mro__]
-    return next((n in TRANSPARENT for n in names if n.partition(".")[0] == "norse"), True)
+    """Say whether the layer keeps no state, so that capture looks inside."""
+    return looked_into(layer, "norse", TRANSPARENT)
 
 
 def make_leaf(path: str, layer: nn.Module) -> Leaf:

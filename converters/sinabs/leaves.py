@@ -18,9 +18,10 @@ from torch.nn import functional as F  # noqa: N812
 from neurodeploy.converters.emit import Layer
 from neurodeploy.converters.emit_algebra import add, dense
 from neurodeploy.converters.emit_spikes import as_number
-from neurodeploy.converters.sinabs.table import SPECS, TRANSPARENT, class_name, refusal
+from neurodeploy.converters.sinabs.table import SPECS, TRANSPARENT, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
 from neurodeploy.converters.torch.cell_spec import CellSpec
+from neurodeploy.converters.torch.classes import class_name, looked_into
 from neurodeploy.converters.torch.leaf import Arrived, Leaf
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
@@ -32,12 +33,8 @@ __all__ = ["LayerLeaf", "RecurrentLeaf", "make_leaf", "rewritten", "sized", "tra
 
 
 def transparent(layer: nn.Module) -> bool:
-    """Say whether the layer keeps no state, so that capture looks inside.
-
-    A class of the user's own that derives from one of them counts as it.
-    """
-    names = [f"{c.__module__}.{c.__qualname__}" for c in type(layer).__mro__]
-    return next((n in TRANSPARENT for n in names if n.partition(".")[0] == "sinabs"), True)
+    """Say whether the layer keeps no state, so that capture looks inside."""
+    return looked_into(layer, "sinabs", TRANSPARENT)
 
 
 def rewritten(layer: nn.Module) -> Callable[..., object] | None:

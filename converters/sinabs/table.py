@@ -8,9 +8,10 @@ from typing import Any
 from neurodeploy.converters.base import Handlers
 from neurodeploy.converters.sinabs import neurons
 from neurodeploy.converters.torch.cell_spec import CellSpec
+from neurodeploy.converters.torch.classes import no_cell
 from neurodeploy.errors import ConversionError
 
-__all__ = ["REFUSED", "SPECS", "TRANSPARENT", "class_name", "refusal"]
+__all__ = ["REFUSED", "SPECS", "TRANSPARENT", "refusal"]
 
 _LAYERS = "sinabs.layers"
 
@@ -59,14 +60,6 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 
 
-def class_name(module: object) -> str:
-    """Give the full name of an object's class, as the tables have it."""
-    return f"{type(module).__module__}.{type(module).__qualname__}"
-
-
 def refusal(module: object) -> ConversionError:
     """Give the error that tells why a module is no cell."""
-    message, hint = REFUSED.get(
-        class_name(module), ("this class is not handled", "use one of its own neurons")
-    )
-    return ConversionError(f"{type(module).__name__}: {message}", hint=hint)
+    return no_cell(module, REFUSED, "use one of its own neurons")

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from neurodeploy.converters.snntorch.table import SPECS, class_name, refusal
+from neurodeploy.converters.snntorch.table import SPECS, refusal
+from neurodeploy.converters.torch.classes import class_name
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import GraphBuilder, Ref
 from neurodeploy.ir.ops import ArgMax

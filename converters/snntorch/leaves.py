@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurodeploy.converters.snntorch.table import PARTS, SPECS, class_name, refusal
+from neurodeploy.converters.snntorch.table import PARTS, SPECS, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
+from neurodeploy.converters.torch.classes import class_name
 from neurodeploy.converters.torch.leaf import Arrived, Leaf
 from neurodeploy.errors import ConversionError
 

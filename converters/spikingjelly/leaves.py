@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from neurodeploy.converters.spikingjelly.containers import container_forward
-from neurodeploy.converters.spikingjelly.table import SPECS, class_name, refusal
+from neurodeploy.converters.spikingjelly.table import SPECS, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
+from neurodeploy.converters.torch.classes import class_name
 from neurodeploy.converters.torch.leaf import Arrived, Leaf
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import fx
 
+from neurodeploy.converters.base import full_name
 from neurodeploy.converters.emit import Layer
 
 __all__ = ["layer_of"]
@@ -26,7 +27,7 @@ def layer_of(node: fx.Node, operator: str) -> Layer:
     """
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
-    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    kind = kind if isinstance(kind, str) else full_name(kind)
     label = operator.lstrip("_").removesuffix("_").partition(".")[0]
     own = kind.startswith("torch.nn.modules.") and not kind.startswith(
         "torch.nn.modules.container."

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from neurodeploy.converters.snntorch import table as snntorch_table  # noqa: E402
 from neurodeploy.converters.spikingjelly import table as jelly_table  # noqa: E402
+from neurodeploy.converters.torch.classes import class_name  # noqa: E402
 from neurodeploy.training import to_torch  # noqa: E402
 
 STEPS, BATCH, NEURONS = 25, 3, 6
@@ -65,7 +66,7 @@ def test_spikingjelly(
         with torch.no_grad():
             node.k.fill_(1.3)
     x, weight = signals(mean, spread)
-    spec = jelly_table.SPECS[jelly_table.class_name(node)](node)
+    spec = jelly_table.SPECS[class_name(node)](node)
     leaf = x.clone().requires_grad_()
     out = torch.stack([node(step) for step in leaf])
     (out * weight).sum().backward()
@@ -93,7 +94,7 @@ def test_snntorch(oracle: Ledger, name: str, options: dict[str, Any], mechanism:
         **options, reset_mechanism=mechanism, spike_grad=surrogate.atan(alpha=2.0)
     )
     x, weight = signals(0.3, 0.6)
-    spec = snntorch_table.SPECS[snntorch_table.class_name(node)](node)
+    spec = snntorch_table.SPECS[class_name(node)](node)
     leaf = x.clone().requires_grad_()
     states, rows = [torch.zeros(BATCH, NEURONS) for _ in spec.states], []
     for step in leaf:

@@ -19,14 +19,15 @@ torch = pytest.importorskip("torch")
 import snntorch  # noqa: E402
 from snntorch.functional import quant  # noqa: E402
 
+from neurodeploy.converters.base import full_name  # noqa: E402
 from neurodeploy.converters.snntorch.inhibition import add_inhibited  # noqa: E402
 from neurodeploy.converters.snntorch.table import (  # noqa: E402
     PARTS,
     REFUSED,
     SPECS,
-    class_name,
     refusal,
 )
+from neurodeploy.converters.torch.classes import class_name  # noqa: E402
 from neurodeploy.errors import ConversionError  # noqa: E402
 from neurodeploy.ir import GraphBuilder  # noqa: E402
 from neurodeploy.reference import simulate  # noqa: E402
@@ -363,7 +364,7 @@ def test_every_neuron_is_a_cell_or_told_why_not() -> None:
     from snntorch import _neurons
 
     names = {
-        f"{c.__module__}.{c.__qualname__}"
+        full_name(c)
         for c in vars(_neurons).values()
         if isinstance(c, type) and issubclass(c, torch.nn.Module)
     }

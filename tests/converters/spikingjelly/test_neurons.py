@@ -19,11 +19,11 @@ torch = pytest.importorskip("torch")
 
 from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
 
+from neurodeploy.converters.base import full_name  # noqa: E402
 from neurodeploy.converters.spikingjelly.normalised import mpbn_lif_node  # noqa: E402
 from neurodeploy.converters.spikingjelly.table import (  # noqa: E402
     REFUSED,
     SPECS,
-    class_name,
     refusal,
 )
 from neurodeploy.converters.spikingjelly.taps import (  # noqa: E402
@@ -31,6 +31,7 @@ from neurodeploy.converters.spikingjelly.taps import (  # noqa: E402
     add_sliding_psn,
 )
 from neurodeploy.converters.torch.cell_spec import CellSpec  # noqa: E402
+from neurodeploy.converters.torch.classes import class_name  # noqa: E402
 from neurodeploy.errors import ConversionError  # noqa: E402
 from neurodeploy.ir import GraphBuilder  # noqa: E402
 from neurodeploy.reference import simulate  # noqa: E402
@@ -357,7 +358,7 @@ def test_what_cannot_be_translated_is_refused() -> None:
 def test_every_neuron_is_a_cell_or_told_why_not() -> None:
     """Of all classes that SpikingJelly exports, and with a message of their own."""
     names = {
-        f"{c.__module__}.{c.__qualname__}"
+        full_name(c)
         for c in vars(neuron).values()
         if isinstance(c, type) and issubclass(c, torch.nn.Module)
     }
