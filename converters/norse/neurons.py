@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
+from neurodeploy.converters.torch.attributes import NeuronAttributes
 from neurodeploy.converters.torch.cell_spec import CellSpec
 from neurodeploy.converters.torch.step_function import step_findings
-from neurodeploy.errors import ConversionError, Finding, raise_findings
 
 __all__ = [
     "integrate_and_fire",
@@ -37,33 +37,17 @@ Params = dict[str, torch.Tensor | float]
 _EULER: Options = {"decay": "rate", "decay_input": True}
 
 
-class _Attributes:
-    """Reads the parameters of one neuron and collects what cannot be translated."""
+class _Attributes(NeuronAttributes):
+    """What is read of the named tuple ``p`` of a neuron."""
+
+    way_out = "use float32"
 
     def __init__(self, module: Any) -> None:
-        self.module = module
-        self.p = module.p
-        self.findings: list[Finding] = []
-
-    def refuse(self, message: str, hint: str = "") -> None:
-        self.findings.append(Finding(f"{type(self.module).__name__}: {message}", hint=hint))
-
-    def check(self) -> None:
-        raise_findings(ConversionError, self.findings)
-
-    def tensor(self, name: str, number: torch.Tensor | float | None = None) -> torch.Tensor:
-        """Give a parameter, or a value computed of one, as the neuron's arithmetic sees it."""
-        value = torch.as_tensor(getattr(self.p, name) if number is None else number).detach()
-        if value.ndim and value.dtype == torch.float64:
-            # a number of another type is rounded to the signal's; an array promotes the signal
-            self.refuse(f"{name} is {value.dtype}", "use float32")
-        while value.ndim and value.shape[0] == 1:
-            value = value[0]
-        return value.to(torch.float32)
+        super().__init__(module, module.p)
 
     def rate(self, name: str) -> torch.Tensor:
         """Give ``dt / tau`` of a step."""
-        return self.tensor(name, self.module.dt * getattr(self.p, name))
+        return self.tensor(name, self.module.dt * getattr(self.holder, name))
 
     def euler(self) -> tuple[Options, Params]:
         """Give how the membrane decays, to ``v_leak``."""
@@ -77,7 +61,7 @@ class _Attributes:
         """Give threshold and reset."""
         from norse.torch.functional.threshold import threshold
 
-        function = partial(threshold, method=self.p.method, alpha=self.p.alpha)
+        function = partial(threshold, method=self.holder.method, alpha=self.holder.alpha)
         self.findings += step_findings(function, strict=True)
         params: Params = {"threshold": self.tensor("v_th"), "reset_value": self.tensor("v_reset")}
         return {"strict": True, "reset": "value"}, params
@@ -114,12 +98,12 @@ def lif_box(module: Any) -> CellSpec:
     more, thresholds = found.firing()
     if "rest" in params:
         found.refuse("its v_leak is not 0", "add it to the input instead, and to the membrane")
-    reset = getattr(found.p.reset_method, "__name__", "")
+    reset = getattr(found.holder.reset_method, "__name__", "")
     if reset == "reset_subtract":
         more["reset"] = "subtract"
         thresholds.pop("reset_value")
     elif reset != "reset_value":
-        found.refuse(f"reset_method {reset or found.p.reset_method!r} is not handled")
+        found.refuse(f"reset_method {reset or found.holder.reset_method!r} is not handled")
     found.check()
     return CellSpec("lif", {**params, **thresholds}, {**options, **more}, {"v": "v"})
 

@@ -6,11 +6,10 @@ Harmless are ``surrogate_grad_fn``, ``record_states`` and ``shape``. Source: sin
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from neurodeploy.errors import ConversionError, Finding, raise_findings
+from neurodeploy.converters.base import full_name
+from neurodeploy.converters.torch.attributes import NeuronAttributes
 from neurodeploy.semantics.cells.firing import MAX_SPIKES
 
 __all__ = ["Attributes"]
@@ -19,46 +18,8 @@ _SPIKES = "sinabs.activation.spike_generation"
 _RESETS = "sinabs.activation.reset_mechanism"
 
 
-class Attributes:
-    """Reads the attributes of one neuron and collects what cannot be translated.
-
-    Args:
-        module: The neuron.
-    """
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.findings: list[Finding] = []
-
-    def refuse(self, message: str, hint: str = "") -> None:
-        """Keep a reason why the neuron cannot be translated."""
-        self.findings.append(Finding(f"{type(self.module).__name__}: {message}", hint=hint))
-
-    def check(self) -> None:
-        """Raise everything that was found, at once.
-
-        Raises:
-            ConversionError: something was.
-        """
-        raise_findings(ConversionError, self.findings)
-
-    def tensor(self, name: str, number: torch.Tensor | float | None = None) -> torch.Tensor:
-        """Give a parameter as the arithmetic of the neuron sees it, in float32.
-
-        Axes of size 1 in front are dropped: they are the batch's, and broadcast without.
-
-        Args:
-            name: The attribute.
-            number: Its value, where that is computed.
-        """
-        given = getattr(self.module, name) if number is None else number
-        value = torch.as_tensor(given).detach()
-        if value.ndim and value.dtype == torch.float64:
-            # a number of another type is rounded to the signal's; an array promotes the signal
-            self.refuse(f"{name} is {value.dtype}", "convert the module with .float()")
-        while value.ndim and value.shape[0] == 1:
-            value = value[0]
-        return value.to(torch.float32)
+class Attributes(NeuronAttributes):
+    """What is read of a neuron of sinabs."""
 
     def optional(self, name: str) -> torch.Tensor | None:
         """Give a parameter, or None where the neuron has none."""
@@ -70,7 +31,7 @@ class Attributes:
         MultiSpike knows no limit, the cells end at `MAX_SPIKES`.
         """
         function = self.module.spike_fn
-        name = _name(function if isinstance(function, type) else type(function))
+        name = full_name(function if isinstance(function, type) else type(function))
         if name == f"{_SPIKES}.SingleSpike":
             return None
         if name == f"{_SPIKES}.MultiSpike":
@@ -87,7 +48,7 @@ class Attributes:
     def reset(self) -> tuple[str, torch.Tensor | None]:
         """Give the reset, ``subtract`` or ``zero``, and what it subtracts unless the threshold."""
         function = self.module.reset_fn
-        name = _name(type(function))
+        name = full_name(type(function))
         if name == f"{_RESETS}.MembraneSubtract":
             value = function.subtract_value
             return "subtract", None if value is None else self.tensor("subtract_value", value)
@@ -111,7 +72,3 @@ class Attributes:
         if not bool((value > 0).all()):
             self.refuse("its threshold is not positive", "it counts spikes by a division by it")
         return value
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"

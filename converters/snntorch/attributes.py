@@ -10,22 +10,18 @@ from typing import Any
 
 import torch
 
+from neurodeploy.converters.torch.attributes import NeuronAttributes
 from neurodeploy.converters.torch.step_function import step_findings
-from neurodeploy.errors import ConversionError, Finding, raise_findings
 
 __all__ = ["Attributes"]
 
 
-class Attributes:
-    """Reads the attributes of one neuron and collects what cannot be translated.
-
-    Args:
-        module: The neuron.
-    """
+class Attributes(NeuronAttributes):
+    """What is read of a neuron of snnTorch."""
 
     def __init__(self, module: Any) -> None:
-        self.module = module
-        self.findings: list[Finding] = list(step_findings(module.spike_grad, strict=True))
+        super().__init__(module)
+        self.findings += step_findings(module.spike_grad, strict=True)
         if getattr(module, "inhibition", False):
             self.refuse(
                 "inhibition=True lets one neuron of the layer fire per step",
@@ -39,35 +35,6 @@ class Attributes:
                 "state_quant quantises its states in each step",
                 "Leaky, Lapicque and Synaptic have cells for that",
             )
-
-    def refuse(self, message: str, hint: str = "") -> None:
-        """Keep a reason why the neuron cannot be translated."""
-        self.findings.append(Finding(f"{type(self.module).__name__}: {message}", hint=hint))
-
-    def check(self) -> None:
-        """Raise everything that was found, at once.
-
-        Raises:
-            ConversionError: something was.
-        """
-        raise_findings(ConversionError, self.findings)
-
-    def tensor(self, name: str) -> torch.Tensor:
-        """Give a parameter as the neuron's arithmetic sees it, in float32.
-
-        Axes of size 1 in front are dropped: they are the batch's, and broadcast without.
-        """
-        return self.rounded(name, getattr(self.module, name))
-
-    def rounded(self, name: str, number: torch.Tensor | float) -> torch.Tensor:
-        """Give a value that was computed of parameters likewise."""
-        value = torch.as_tensor(number).detach()
-        if value.ndim and value.dtype != torch.float32 and value.is_floating_point():
-            # a number of another type is rounded to the signal's; an array promotes the signal
-            self.refuse(f"{name} is {value.dtype}", "convert the module with .float()")
-        while value.ndim and value.shape[0] == 1:
-            value = value[0]
-        return value.to(torch.float32)
 
     def factor(self, name: str) -> torch.Tensor:
         """Give a decay factor, which is held to 0 and 1."""

@@ -87,8 +87,8 @@ def lapicque(module: Any) -> CellSpec:
     options, params = found.firing(zero="after", delayed=True)
     r, c, step = module.R, module.C, module.time_step
     params |= {
-        "gain": found.rounded("1 / (R C)", 1 / (r * c)),
-        "beta": found.rounded("1 - time_step / (R C)", 1 - step / (r * c)),
+        "gain": found.tensor("1 / (R C)", 1 / (r * c)),
+        "beta": found.tensor("1 - time_step / (R C)", 1 - step / (r * c)),
     }
     scales = {"resistance": found.tensor("R"), "step": found.tensor("time_step")}
     origin = (("R", str(r.tolist())), ("C", str(c.tolist())), ("time_step", str(step.tolist())))

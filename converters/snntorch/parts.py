@@ -99,7 +99,7 @@ def delta_leaky(module: Any) -> CellSpec:
     found = Attributes(module)
     params = {
         "beta": found.tensor("beta"),
-        "threshold": found.rounded("delta_threshold", module.delta_threshold),
+        "threshold": found.tensor("delta_threshold"),
     }
     found.check()
     return CellSpec("delta_lif", params, {"strict": True}, {"mem": "v"})

@@ -12,36 +12,19 @@ from typing import Any
 
 import torch
 
+from neurodeploy.converters.torch.attributes import NeuronAttributes
 from neurodeploy.converters.torch.step_function import step_findings
-from neurodeploy.errors import ConversionError, Finding, raise_findings
 
 __all__ = ["Attributes"]
 
 
-class Attributes:
-    """Reads the attributes of one neuron and collects what cannot be translated.
-
-    Args:
-        module: The neuron.
-    """
+class Attributes(NeuronAttributes):
+    """What is read of a neuron of SpikingJelly."""
 
     def __init__(self, module: Any) -> None:
-        self.module = module
-        self.findings: list[Finding] = []
+        super().__init__(module)
         if getattr(module, "_neuron_precision", None) is not None:
             self.refuse("a precision of its own is set", "remove it: the graph is float32")
-
-    def refuse(self, message: str, hint: str = "") -> None:
-        """Keep a reason why the neuron cannot be translated."""
-        self.findings.append(Finding(f"{type(self.module).__name__}: {message}", hint=hint))
-
-    def check(self) -> None:
-        """Raise everything that was found, at once.
-
-        Raises:
-            ConversionError: something was.
-        """
-        raise_findings(ConversionError, self.findings)
 
     def number(self, name: str) -> float:
         """Give an attribute that is one finite number, as a float."""
