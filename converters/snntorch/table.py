@@ -8,9 +8,10 @@ from typing import Any
 from neurodeploy.converters.base import Handlers
 from neurodeploy.converters.snntorch import neurons, parts
 from neurodeploy.converters.torch.cell_spec import CellSpec
+from neurodeploy.converters.torch.classes import no_cell
 from neurodeploy.errors import ConversionError
 
-__all__ = ["PARTS", "REFUSED", "SPECS", "class_name", "refusal"]
+__all__ = ["PARTS", "REFUSED", "SPECS", "refusal"]
 
 _NEURON = "snntorch._neurons"
 
@@ -58,16 +59,10 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 
 
-def class_name(module: object) -> str:
-    """Give the full name of an object's class, as the tables have it."""
-    return f"{type(module).__module__}.{type(module).__qualname__}"
-
-
 def refusal(module: object) -> ConversionError:
     """Give the error that tells why a module is no cell."""
-    unknown = (
-        f"the class {class_name(module)} is not handled",
+    return no_cell(
+        module,
+        REFUSED,
         "handled are neurons of snnTorch 1.0 themselves, not what derives from them",
     )
-    message, hint = REFUSED.get(class_name(module), unknown)
-    return ConversionError(f"{type(module).__name__}: {message}", hint=hint)
