@@ -148,7 +148,7 @@ class Unroll:
     ) -> fx.Node:
         """Add an operator; ``value`` is a node whose shape and type it has, where one is known."""
         made = self.graph.call_function(target, args, dict(kwargs))
-        made.meta = {k: v for k, v in like.meta.items() if k in ("nn_module_stack", "stack_trace")}
+        made.meta = {k: v for k, v in like.meta.items() if k == "nn_module_stack"}
         if target is step_of:
             self._stamps[made] = args[2]
         else:

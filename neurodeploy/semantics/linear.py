@@ -91,10 +91,9 @@ def _dense(
     x = np.moveaxis(arrived[0], axis + 1, -1).astype(dtype)
     weight = tensors[op.weight].T
     total = np.zeros((*x.shape[:-1], weight.shape[1]), dtype)
-    for i in range(weight.shape[0]):
-        column = x[..., i : i + 1]
-        if column.any():  # zeros may be skipped: a sum that starts at +0 never becomes -0
-            total += column * weight[i]
+    # zeros may be skipped: a sum that starts at +0 never becomes -0
+    for i in np.flatnonzero(x.any(axis=tuple(range(x.ndim - 1)))):
+        total += x[..., i : i + 1] * weight[i]
     total = np.moveaxis(total, -1, axis + 1)
     return finish_sum(total, tensors[op.bias] if op.bias else None, axis, out)
 
