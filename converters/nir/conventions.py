@@ -36,7 +36,7 @@ Rules for values: ``any``; ``one`` (1); ``tau/dt``; ``1/dt``; ``beta`` (the deca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -134,6 +134,19 @@ def _snntorch(name: str, summary: str, reset: str, timing: str, cuba: str) -> Co
     )
 
 
+_NORSE = Convention(
+    name="norse",
+    summary="norse.torch.from_nir: dt 1 ms, reset to 0 in the same step, v > threshold",
+    primitives=("IF", "LI", "LIF", "CubaLIF"),
+    dt=_MILLI,
+    initial="leak",
+    form="rate",
+    resistance={"one": "ode"},
+    resistance_if=_ONE,
+    leak_cuba="zero",
+    reset_value="zero",
+)
+
 _ALL = (
     Convention(name="ode", summary="NIR's equations by forward Euler, dt given", form="rate"),
     Convention(
@@ -178,31 +191,15 @@ _ALL = (
         leak="reset",
         leak_cuba="zero",
     ),
-    Convention(
-        name="norse",
-        summary="norse.torch.from_nir: dt 1 ms, reset to 0 in the same step, v > threshold",
-        primitives=("IF", "LI", "LIF", "CubaLIF"),
-        dt=_MILLI,
-        initial="leak",
-        form="rate",
-        resistance={"one": "ode"},
-        resistance_if=_ONE,
-        leak_cuba="zero",
-        reset_value="zero",
-    ),
-    Convention(
+    _NORSE,
+    replace(
+        _NORSE,
         name="norse-1.1.0",
         summary="the model that norse 1.1.0 exported: time constants in the file are times dt",
-        primitives=("IF", "LI", "LIF", "CubaLIF"),
         tau="seconds*dt",
-        dt=_MILLI,
-        initial="leak",
-        form="rate",
-        resistance={"one": "ode"},
-        resistance_if=_ONE,
         resistance_cuba={"one": "ode"},
         synaptic=_ONE,
-        reset_value="zero",
+        leak_cuba="",
         lagging=True,
     ),
     Convention(

@@ -18,6 +18,14 @@ nir = pytest.importorskip("nir")
 # snnTorch exports through the older of nirtorch's two interfaces
 pytestmark = pytest.mark.filterwarnings("ignore:nirtorch.extract_nir_graph is being deprecated")
 T = 60
+of_snntorch = pytest.mark.parametrize(
+    ("convention", "options"),
+    [
+        ("snntorch", {"reset_mechanism": "zero", "reset_delay": False}),
+        ("snntorch-subtract", {}),
+        ("snntorch-zero", {"reset_mechanism": "zero"}),
+    ],
+)
 
 
 def grid(rng: np.random.Generator, *shape: int) -> Any:
@@ -53,14 +61,18 @@ def run_torch(torch: Any, model: Any, x: Any) -> Any:
         return np.stack([model(torch.from_numpy(x[:, t])).numpy() for t in range(x.shape[1])], 1)
 
 
-@pytest.mark.parametrize(
-    ("convention", "options"),
-    [
-        ("snntorch", {"reset_mechanism": "zero", "reset_delay": False}),
-        ("snntorch-subtract", {}),
-        ("snntorch-zero", {"reset_mechanism": "zero"}),
-    ],
-)
+def stepped(torch: Any, cell: Any, x: Any) -> Any:
+    """Run a neuron that takes the last two of its results: its states, or spikes and membrane."""
+    held, rows = [torch.zeros(x[:, 0].shape) for _ in range(2)], []
+    with torch.no_grad():
+        for t in range(x.shape[1]):
+            found = cell(torch.from_numpy(x[:, t]), *held)
+            held = list(found[-2:])
+            rows.append(found[0].numpy())
+    return np.stack(rows, 1)
+
+
+@of_snntorch
 def test_snntorch(convention: str, options: Any, oracle: Any, tmp_path: Path) -> None:
     oracle("nirtorch")
     snntorch, torch = oracle("snntorch"), oracle("torch").module
@@ -79,14 +91,7 @@ def test_snntorch(convention: str, options: Any, oracle: Any, tmp_path: Path) ->
     snntorch.record(spiking=True)
 
 
-@pytest.mark.parametrize(
-    ("convention", "options"),
-    [
-        ("snntorch", {"reset_mechanism": "zero", "reset_delay": False}),
-        ("snntorch-subtract", {}),
-        ("snntorch-zero", {"reset_mechanism": "zero"}),
-    ],
-)
+@of_snntorch
 def test_recurrent_snntorch(convention: str, options: Any, oracle: Any) -> None:
     oracle("nirtorch")
     snntorch, torch = oracle("snntorch"), oracle("torch").module
@@ -100,25 +105,13 @@ def test_recurrent_snntorch(convention: str, options: Any, oracle: Any) -> None:
     cell.recurrent.bias.data = torch.from_numpy(grid(rng, 6) / 4)
     graph = load_nir(_extract_snntorch_module(cell), convention=convention)
     x = np.random.default_rng(1).integers(0, 2, (5, T, 6)).astype(np.float32) / 4
-    spikes, mem = torch.zeros(5, 6), torch.zeros(5, 6)
-    rows = []
-    with torch.no_grad():
-        for t in range(T):
-            spikes, mem = cell(torch.from_numpy(x[:, t]), spikes, mem)
-            rows.append(spikes.numpy())
-    np.testing.assert_array_equal(outputs(graph, x), np.stack(rows, 1))
-    assert 0.05 < np.mean(rows) < 0.95
+    theirs = stepped(torch, cell, x)
+    np.testing.assert_array_equal(outputs(graph, x), theirs)
+    assert 0.05 < theirs.mean() < 0.95
     snntorch.record(spiking=True)
 
 
-@pytest.mark.parametrize(
-    ("convention", "options"),
-    [
-        ("snntorch", {"reset_mechanism": "zero", "reset_delay": False}),
-        ("snntorch-subtract", {}),
-        ("snntorch-zero", {"reset_mechanism": "zero"}),
-    ],
-)
+@of_snntorch
 def test_synaptic_of_snntorch(convention: str, options: Any, oracle: Any) -> None:
     oracle("nirtorch")
     snntorch, torch = oracle("snntorch"), oracle("torch").module
@@ -128,14 +121,9 @@ def test_synaptic_of_snntorch(convention: str, options: Any, oracle: Any) -> Non
     cell = snntorch.module.Synaptic(alpha=alpha, beta=beta, threshold=torch.ones(6), **options)
     graph = load_nir(alone(_extract_snntorch_module(cell), (6,)), convention=convention)
     x = (np.random.default_rng(0).integers(-4, 12, (4, T, 6)) / 32).astype(np.float32)
-    syn, mem = torch.zeros(4, 6), torch.zeros(4, 6)
-    rows = []
-    with torch.no_grad():
-        for t in range(T):
-            spikes, syn, mem = cell(torch.from_numpy(x[:, t]), syn, mem)
-            rows.append(spikes.numpy())
-    np.testing.assert_array_equal(outputs(graph, x), np.stack(rows, 1))
-    assert 0.05 < np.mean(rows) < 0.95
+    theirs = stepped(torch, cell, x)
+    np.testing.assert_array_equal(outputs(graph, x), theirs)
+    assert 0.05 < theirs.mean() < 0.95
     snntorch.record(spiking=True)
 
 
