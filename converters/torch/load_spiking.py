@@ -160,6 +160,7 @@ def _read(
             "framework_version": str(torch.__version__),
             "model": type(module).__name__,
             **form.noted(),
+            **_noted_states(walk, rolled, example),
             **({} if output is None else {"output": str(output)}),
         }
     )
@@ -170,6 +171,13 @@ def _read(
     least = captured if captured > CAPTURED_STEPS else VERIFIED_STEPS
     verify_spiking(module, model.side(), graph, leaves, model.reading, example, least)
     return model
+
+
+def _noted_states(walk: Walk, rolled: Rolled, example: Example) -> dict[str, str]:
+    """Give, for each argument of ``forward`` that is a state, the node and state that it became."""
+    names = dict(zip(rolled.arguments, example.inputs, strict=False))
+    refs = {names[a]: walk.states[site][state] for a, (site, state) in rolled.handed.items()}
+    return {f"state.{name}": f"{ref.node}.{ref.output}" for name, ref in refs.items()}
 
 
 def _refuse_part(known: int, steps: int) -> None:

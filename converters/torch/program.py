@@ -70,7 +70,8 @@ class Rolled:
         initial: By layer and state, what the module hands in at the first step, for one sample.
         inputs: Positions of the program's inputs among the arguments of ``forward``.
         axes: Of each result, the axis of time; None where it does not hold every step.
-        handed: By the name of an argument that is a state, the layer and the state.
+        arguments: The program's inputs, in the order of the arguments of ``forward``.
+        handed: By the name of such an input that is a state, the layer and the state.
         carried: Of each argument that only carries a state, by position, the result's position.
         lasting: Steps that there are parameters for; None where all steps have the same.
     """
@@ -80,6 +81,7 @@ class Rolled:
     inputs: tuple[int, ...]
     axes: tuple[int | None, ...]
     carried: Mapping[int, int]
+    arguments: tuple[str, ...]
     handed: Mapping[str, tuple[str, str]]
     lasting: int | None = None
 

@@ -324,7 +324,16 @@ class _Roll:
             for name, (site, output) in self.handed.items()
         }
         lasting = self.steps if self.columns.rows else None
-        return Rolled(program, self.initial, used, axes, self._carried(roots), handed, lasting)
+        return Rolled(
+            program=program,
+            initial=self.initial,
+            inputs=used,
+            axes=axes,
+            carried=self._carried(roots),
+            arguments=tuple(order),
+            handed=handed,
+            lasting=lasting,
+        )
 
     def _carried(self, roots: list[fx.Node]) -> dict[int, int]:
         """Find the results that hand states back to a module that is called once per step.

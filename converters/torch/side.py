@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from neurodeploy.comparison import Side
 from neurodeploy.converters.torch.capture import plain_module
@@ -50,10 +52,35 @@ def torch_side(module: object, data: Data, layout: str, like: Graph | None) -> S
     if len(ranks) == len(arrays):
         pairs = zip(arrays, ranks, strict=True)
         arrays = tuple(_fitting(x, rank, time_axis is not None) for x, rank in pairs)
-    example = arrays if len(arrays) > 1 else arrays[0]
+    example: Any = arrays if len(arrays) > 1 else arrays[0]
+    if like is not None:
+        example = _with_states(plain, arrays, like)
     return spiking_model(
         plain, example, leaves, time_axis=time_axis, steps=steps, output=noted.get("output")
     ).side()
+
+
+def _with_states(module: nn.Module, arrays: tuple[Any, ...], like: Graph) -> Any:
+    """Put the states that the caller hands to ``forward`` between the samples.
+
+    Their values before the first step are those that the graph starts from.
+    """
+    left = list(arrays)
+    found: dict[str, Any] = {}
+    for name in inspect.signature(module.forward).parameters:
+        node, _, state = dict(like.metadata).get(f"state.{name}", "").rpartition(".")
+        if node in like:
+            refs = {s.name: s for s in getattr(like.node(node), "states", ())}
+            if state in refs:
+                shape = like.signals[(node, state)].shape
+                value = np.broadcast_to(like.tensors[refs[state].initial].data, shape)
+                found[name] = np.broadcast_to(value, (arrays[0].shape[0], *shape))
+                continue
+        if left:
+            found[name] = left.pop(0)
+    if len(found) == len(arrays):
+        return arrays if len(arrays) > 1 else arrays[0]
+    return found
 
 
 def _fitting(x: npt.NDArray[Any], rank: int, sequence: bool) -> npt.NDArray[Any]:

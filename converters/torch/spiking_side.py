@@ -21,7 +21,7 @@ from neurodeploy.converters.torch.leaf import Leaf, set_sizes
 from neurodeploy.errors import ConversionError, DataError, Finding, UsageError
 from neurodeploy.ir.graph import Graph
 
-__all__ = ["Reading", "run_eagerly", "spiking_side"]
+__all__ = ["Reading", "arguments_of", "run_eagerly", "spiking_side"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -149,6 +149,23 @@ class Reading:
     decoded: Mapping[Key, int]
 
 
+def arguments_of(
+    reading: Reading, graph: Graph, inputs: Mapping[str, Array], timesteps: int
+) -> dict[str, torch.Tensor]:
+    """Give what ``forward`` takes, by argument, from samples by input node."""
+    samples = next(iter(inputs.values())).shape[0]
+    given: dict[str, torch.Tensor] = {}
+    for argument, name in reading.inputs.items():
+        if name is None:
+            state = reading.states[argument]
+            given[argument] = state.unsqueeze(0).expand(samples, *state.shape).contiguous()
+        else:
+            x = torch.from_numpy(np.ascontiguousarray(inputs[name]))
+            rank = len(graph.signals[(name, "out")].shape)
+            given[argument] = _over_time(x, rank, timesteps, reading.form)
+    return given
+
+
 def spiking_side(
     module: nn.Module, graph: Graph, leaves: Mapping[str, Leaf], reading: Reading
 ) -> Side:
@@ -176,15 +193,7 @@ def spiking_side(
         first_sample: int = 0,
     ) -> dict[Key, Array]:
         samples = next(iter(inputs.values())).shape[0]
-        given: dict[str, torch.Tensor] = {}
-        for argument, name in reading.inputs.items():
-            if name is None:
-                state = reading.states[argument]
-                given[argument] = state.unsqueeze(0).expand(samples, *state.shape).contiguous()
-            else:
-                x = torch.from_numpy(np.ascontiguousarray(inputs[name]))
-                rank = len(graph.signals[(name, "out")].shape)
-                given[argument] = _over_time(x, rank, timesteps, form)
+        given = arguments_of(reading, graph, inputs, timesteps)
         fixed = {name: reading.carried.get(name) for name in reading.states}
         if form.kind == "static" and timesteps > form.steps:
             raise UsageError(

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
 from neurodeploy.converters.torch.leaf import Leaf
-from neurodeploy.converters.torch.spiking_side import Reading, run_eagerly
+from neurodeploy.converters.torch.spiking_side import Reading, arguments_of, run_eagerly
 from neurodeploy.errors import ConversionError, Finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Output
@@ -53,11 +52,7 @@ def verify_decoded(
     keys = list(reading.decoded)
     if not keys:
         return
-    given = {
-        argument: torch.from_numpy(np.ascontiguousarray(inputs[name]))
-        for argument, name in reading.inputs.items()
-        if name is not None
-    }
+    given = arguments_of(reading, graph, inputs, timesteps)
     results, _ = run_eagerly(module, leaves, reading.form, given, timesteps)
     values = pytree.tree_leaves(results[0])
     trace = simulate(graph, inputs, timesteps, record=keys)

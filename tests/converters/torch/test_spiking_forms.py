@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,38 @@ def test_a_state_that_is_handed_in_is_where_the_layer_starts() -> None:
             rows.append(mem)
     found = nd.run(graph, x).outputs["out1"]
     np.testing.assert_array_equal(found, torch.stack(rows, 1).numpy())
+
+
+def test_a_module_that_takes_its_state_is_compared_with_any_form_of_its_graph(
+    tmp_path: Path,
+) -> None:
+    module, x = Handed().eval(), 2 * events((N, T, INPUTS))
+    graph = nd.load(module, example=(x[:, 0], np.full((N, HIDDEN), 0.5, np.float32)))
+    nd.save(graph, tmp_path / "net.nd")
+    found = nd.compare(module, tmp_path / "net.nd", x)
+    assert found.verdict == "exact"
+    assert found.nodes[0].count_a > 0
+    assert found.timesteps == T
+
+
+@pytest.mark.parametrize("shape", [(N, T), (N, T, 2)])
+def test_an_argument_that_nothing_reads_is_left_out(shape: tuple[int, ...]) -> None:
+    class Masked(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lif = snn.Leaky(beta=0.75)
+
+        def forward(self, x: Any, mask: Any) -> Any:
+            membrane, rows = self.lif.init_leaky(), []
+            for now in x:
+                spikes, membrane = self.lif(now, membrane)
+                rows.append(spikes)
+            return torch.stack(rows).sum(0)
+
+    example = (2 * events((N, T, INPUTS)), np.ones(shape, np.float32))
+    graph = nd.load(Masked().eval(), example=example, time_axis=0)
+    assert [n.name for n in graph.inputs] == ["x"]
+    assert graph.outputs[0].decode == "count"
 
 
 def test_a_state_that_differs_from_sample_to_sample_is_refused() -> None:
