@@ -171,7 +171,7 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
     whole = tmp_path / "net.pt"
     torch.save(net().state_dict(), whole)
     whole.write_bytes(whole.read_bytes()[:-300])
-    with pytest.raises(FileFormatError):
+    with pytest.raises(FileFormatError, match="damaged"):
         load_weights(net(), whole)
     with pytest.raises(UsageError, match="no file"):
         load_weights(net(), tmp_path / "none.pt")

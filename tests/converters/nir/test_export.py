@@ -15,7 +15,7 @@ import neurodeploy as nd
 from distribution import ROOT
 from neurodeploy.converters.nir import load_nir, save_nir
 from neurodeploy.converters.nir.export import export_graph
-from neurodeploy.errors import ConversionError, NeurodeployError
+from neurodeploy.errors import ConversionError, FileFormatError
 from neurodeploy.ir import Graph, GraphBuilder
 from nir_nets import FIELDS, NEURONS, alone, chain, fields_of, net
 from small_graphs import GRAPHS
@@ -127,7 +127,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     data = read.metadata["neurodeploy_graph"].copy()
     data[len(data) // 2] ^= 1
     read.metadata["neurodeploy_graph"] = data
-    with pytest.raises(NeurodeployError):
+    with pytest.raises(FileFormatError, match="no JSON"):
         load_nir(read)
 
 

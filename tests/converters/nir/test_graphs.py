@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurodeploy.converters.nir import load_nir, save_nir
-from neurodeploy.errors import ConversionError, NeurodeployError
+from neurodeploy.errors import ConversionError, UsageError
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.types import F64
 from nir_nets import alone, chain, fields_of, net, traced
@@ -381,8 +381,8 @@ def test_reading_a_file_and_an_object_is_the_same(tmp_path: Any) -> None:
     nir.write(tmp_path / "a.nir", graph)
     a = load_nir(tmp_path / "a.nir", convention="ode", dt=DT)
     assert a == load_nir(graph, convention="ode", dt=DT)
-    with pytest.raises(NeurodeployError):
-        save_nir(a, tmp_path)  # a folder
+    with pytest.raises(UsageError, match="no regular file"):
+        save_nir(a, tmp_path)
 
 
 def test_the_order_of_nodes_and_edges_means_nothing() -> None:

@@ -166,6 +166,7 @@ def test_from_model(sizes: dict[str, int], inner: bool, oracle: Ledger) -> None:
     model = read(net, x, time_axis=1)
     exact(model, x, oracle, "v")
     held = [m for m in net.modules() if isinstance(m, sl.IAFSqueeze)]
+    assert held
     assert all(m.batch_size == sizes.get("batch_size", -1) for m in held)
 
 
@@ -251,6 +252,7 @@ def test_the_module_is_left_as_it_was() -> None:
     net(torch.rand(2, 5, 20))
     held = [dict(m.named_buffers(recurse=False)) for m in net.modules()]
     before = [{k: v.clone() for k, v in buffers.items()} for buffers in held]
+    assert all("v_mem" in before[i + 1] for i in (1, 3))  # behind the chain itself
     reset = net[1].reset_fn
     read(net, events((N, 5, 20)), time_axis=1)
     assert net[1].reset_fn is reset
