@@ -13,7 +13,7 @@ from neurodeploy.converters.torch.load import spiking_model
 from neurodeploy.converters.torch.load_spiking import SpikingModel
 from neurodeploy.differences import Comparison
 
-__all__ = ["Sequence", "Static", "Stepped", "events", "on_grid", "proof", "read"]
+__all__ = ["Sequence", "Static", "Stepped", "events", "on_grid", "proof", "prove_exact", "read"]
 
 
 def on_grid(module: nn.Module, steps: int = 32, gain: float = 4.0) -> nn.Module:
@@ -100,3 +100,12 @@ def read(module: nn.Module, x: np.ndarray[Any, Any], **form: Any) -> SpikingMode
 def proof(model: SpikingModel, x: np.ndarray[Any, Any], timesteps: int | None = None) -> Comparison:
     """Compare every output and state of every layer, in eager mode and in the graph."""
     return compare(model.side(), model.graph, x, timesteps=timesteps)
+
+
+def prove_exact(model: SpikingModel, x: np.ndarray[Any, Any], *states: str) -> None:
+    """Require that every bit agrees, that every node fires, and that ``states`` were compared."""
+    found = proof(model, x)
+    assert found.verdict == "exact", [n for n in found.nodes if n.first]
+    assert all(n.count_a for n in found.nodes), [n for n in found.nodes if not n.count_a]
+    compared = {signal for _, signal in model.side().keys or ()}
+    assert compared >= {"out", *states}, compared

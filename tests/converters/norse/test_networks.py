@@ -19,7 +19,7 @@ from torch import nn  # noqa: E402
 
 from neurodeploy.converters.torch.load_spiking import SpikingModel  # noqa: E402
 from neurodeploy.errors import ConversionError  # noqa: E402
-from spiking_nets import events, on_grid, proof, read  # noqa: E402
+from spiking_nets import events, on_grid, prove_exact, read  # noqa: E402
 
 T, N = 200, 4
 SIZES = (20, 32, 10)
@@ -35,11 +35,7 @@ IAF = norse.IAFParameters(**tensors(v_reset=-0.25))
 
 
 def exact(model: SpikingModel, x: Any, oracle: Ledger, *states: str) -> None:
-    found = proof(model, x)
-    assert found.verdict == "exact", [n for n in found.nodes if n.first]
-    assert all(n.count_a for n in found.nodes), [n for n in found.nodes if not n.count_a]
-    compared = {signal for _, signal in model.side().keys or ()}
-    assert compared >= {"out", *states}, compared
+    prove_exact(model, x, *states)
     oracle("norse").record(spiking=True)
 
 

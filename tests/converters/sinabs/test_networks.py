@@ -27,7 +27,7 @@ from torch import nn  # noqa: E402
 from neurodeploy.converters.torch.load_spiking import SpikingModel  # noqa: E402
 from neurodeploy.errors import ConversionError  # noqa: E402
 from neurodeploy.ir.nodes import Cell  # noqa: E402
-from spiking_nets import events, on_grid, proof, read  # noqa: E402
+from spiking_nets import events, on_grid, proof, prove_exact, read  # noqa: E402
 
 T, N = 200, 4
 SIZES = (20, 32, 10)
@@ -36,11 +36,7 @@ RESETS = {"subtract": MembraneSubtract(), "amount": MembraneSubtract(0.75), "zer
 
 
 def exact(model: SpikingModel, x: Any, oracle: Ledger, *states: str) -> None:
-    found = proof(model, x)
-    assert found.verdict == "exact", [n for n in found.nodes if n.first]
-    assert all(n.count_a for n in found.nodes), [n for n in found.nodes if not n.count_a]
-    compared = {signal for _, signal in model.side().keys or ()}
-    assert compared >= {"out", *states}, compared
+    prove_exact(model, x, *states)
     oracle("sinabs layers").record(spiking=True)
 
 
