@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from neurodeploy.converters.torch.capture import untouched
-from neurodeploy.converters.torch.leaf import Arrived, Leaf
+from neurodeploy.converters.torch.leaf import Leaf, OneInputLeaf
 from neurodeploy.errors import ConversionError, Finding, raise_findings
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.types import F32, NumType
@@ -70,7 +70,7 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
     return DelayedLeaf(path, layer)
 
 
-class DelayedLeaf(Leaf):
+class DelayedLeaf(OneInputLeaf):
     """A convolution over time."""
 
     @property
@@ -93,22 +93,12 @@ class DelayedLeaf(Leaf):
         """As many zeros in front as its longest delay."""
         return int(self.module.dilated_kernel_size[0]) - 1
 
-    def arrived(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arrived:
-        """Take one tensor."""
-        if len(args) != 1 or kwargs or not isinstance(args[0], torch.Tensor):
-            raise ConversionError(f"is called with {len(args)} arguments, not with one tensor")
-        return Arrived((args[0],))
-
     def shapes(self, inputs: Sequence[torch.Tensor]) -> tuple[tuple[int, ...], ...]:
         """Give (batch, channels, time) of its output."""
         samples, *_, steps = inputs[0].shape
         # too short a sequence is refused where it is seen how many zeros are in front of it
         left = max(1, int(steps) - self.history)
         return ((int(samples), int(self.module.out_channels), left),)
-
-    def result(self, outputs: Mapping[str, torch.Tensor]) -> object:
-        """Give the output alone."""
-        return outputs["out"]
 
     def reset(self) -> None:
         """It keeps no state."""

@@ -22,7 +22,7 @@ from neurodeploy.converters.sinabs.table import SPECS, TRANSPARENT, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
 from neurodeploy.converters.torch.cell_spec import CellSpec
 from neurodeploy.converters.torch.classes import class_name, looked_into
-from neurodeploy.converters.torch.leaf import Arrived, Leaf
+from neurodeploy.converters.torch.leaf import Leaf, OneInputLeaf
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
 
@@ -105,7 +105,7 @@ def _sum_pool(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return forward
 
 
-class LayerLeaf(CellLeaf):
+class LayerLeaf(OneInputLeaf, CellLeaf):
     """A layer that is one cell."""
 
     def __init__(self, path: str, module: nn.Module, spec: CellSpec) -> None:
@@ -126,16 +126,6 @@ class LayerLeaf(CellLeaf):
     def folded(self) -> bool:
         """A squeezing layer takes batch and time as one axis."""
         return _squeezes(self.module)
-
-    def arrived(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arrived:
-        """Take one tensor."""
-        if len(args) != 1 or kwargs or not isinstance(args[0], torch.Tensor):
-            raise ConversionError(f"is called with {len(args)} arguments, not with one tensor")
-        return Arrived((args[0],))
-
-    def result(self, outputs: Mapping[str, torch.Tensor]) -> object:
-        """Give the output alone."""
-        return outputs["out"]
 
     @property
     def _records(self) -> bool:

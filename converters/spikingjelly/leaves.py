@@ -19,7 +19,7 @@ from neurodeploy.converters.spikingjelly.containers import container_forward
 from neurodeploy.converters.spikingjelly.table import SPECS, refusal
 from neurodeploy.converters.torch.cell_leaf import CellLeaf
 from neurodeploy.converters.torch.classes import class_name
-from neurodeploy.converters.torch.leaf import Arrived, Leaf
+from neurodeploy.converters.torch.leaf import Leaf, OneInputLeaf
 from neurodeploy.errors import ConversionError
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.types import F32, NumType
@@ -27,7 +27,7 @@ from neurodeploy.ir.types import F32, NumType
 if TYPE_CHECKING:
     from neurodeploy.converters.torch.walk import Walk
 
-__all__ = ["OneInputLeaf", "make_leaf", "rewritten", "transparent"]
+__all__ = ["ModeLeaf", "make_leaf", "rewritten", "transparent"]
 
 _LAYERS = "spikingjelly.activation_based.layer"
 # they remember a mask while they train, and do nothing in evaluation
@@ -73,30 +73,20 @@ def make_leaf(path: str, layer: nn.Module) -> Leaf:
     return NodeLeaf(path, layer, spec)
 
 
-class OneInputLeaf(Leaf):
-    """What all layers here share: one input, and a state of their own."""
+class ModeLeaf(OneInputLeaf):
+    """What all layers here share: one input, a step mode, and a memory that they reset."""
 
     @property
     def over_time(self) -> bool:
         """Step mode ``m``."""
         return bool(self.module.step_mode == "m")
 
-    def arrived(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arrived:
-        """Take one tensor."""
-        if len(args) != 1 or kwargs or not isinstance(args[0], torch.Tensor):
-            raise ConversionError(f"is called with {len(args)} arguments, not with one tensor")
-        return Arrived((args[0],))
-
-    def result(self, outputs: Mapping[str, torch.Tensor]) -> object:
-        """Give the output alone."""
-        return outputs["out"]
-
     def reset(self) -> None:
         """Return every memory to its initial value."""
         self.module.reset()
 
 
-class NodeLeaf(OneInputLeaf, CellLeaf):
+class NodeLeaf(ModeLeaf, CellLeaf):
     """A neuron."""
 
     @property
@@ -128,7 +118,7 @@ class NodeLeaf(OneInputLeaf, CellLeaf):
         return {"out": spikes, **{name: v for name, v in pairs if v is not None}}
 
 
-class NonSpikingLeaf(OneInputLeaf, CellLeaf):
+class NonSpikingLeaf(ModeLeaf, CellLeaf):
     """An integrator, which starts anew with every sequence and may decode it itself."""
 
     @property
@@ -157,7 +147,7 @@ class NonSpikingLeaf(OneInputLeaf, CellLeaf):
         return {"out": torch.stack(list(result))} if isinstance(result, list) else {}
 
 
-class DelayLeaf(OneInputLeaf):
+class DelayLeaf(ModeLeaf):
     """``layer.Delay``: its input some whole steps later, zeros before."""
 
     @property

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from neurodeploy.converters.emit_spikes import as_number
-from neurodeploy.converters.spikingjelly.leaves import OneInputLeaf
+from neurodeploy.converters.spikingjelly.leaves import ModeLeaf
 from neurodeploy.converters.spikingjelly.taps import add_masked_psn, add_sliding_psn
 from neurodeploy.ir.builder import Ref
 from neurodeploy.ir.types import BOOL, NumType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TapsLeaf"]
 
 
-class TapsLeaf(OneInputLeaf):
+class TapsLeaf(ModeLeaf):
     """A parallel spiking neuron that reads the past alone."""
 
     @property

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
     from neurodeploy.converters.torch.walk import Walk
 
-__all__ = ["Arrived", "Leaf", "find_leaves", "find_rewrites", "set_sizes", "spiking_package"]
+__all__ = [
+    "Arrived",
+    "Leaf",
+    "OneInputLeaf",
+    "find_leaves",
+    "find_rewrites",
+    "set_sizes",
+    "spiking_package",
+]
 
 # package: where its make_leaf(path, module) is; it gives None for a layer without a state
 _PACKAGES = {
@@ -156,6 +164,20 @@ class Leaf(ABC):
             inputs: Its inputs.
             initial: For one sample, initial values of states that the caller handed in.
         """
+
+
+class OneInputLeaf(Leaf):
+    """A layer that takes one tensor and returns one: it keeps its state itself."""
+
+    def arrived(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arrived:
+        """Take one tensor."""
+        if len(args) != 1 or kwargs or not isinstance(args[0], torch.Tensor):
+            raise ConversionError(f"is called with {len(args)} arguments, not with one tensor")
+        return Arrived((args[0],))
+
+    def result(self, outputs: Mapping[str, torch.Tensor]) -> object:
+        """Give the output alone."""
+        return outputs["out"]
 
 
 def spiking_package(module: nn.Module) -> str:
