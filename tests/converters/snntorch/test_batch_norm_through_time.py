@@ -174,5 +174,5 @@ class Weights(torch.nn.Module):
 def test_what_cannot_differ_from_step_to_step_is_refused() -> None:
     with pytest.raises(ConversionError, match="layers: linear: each step has a weight of its own"):
         loop(Weights(), events((N, STEPS, 8)))
-    with pytest.raises(ConversionError):
+    with pytest.raises(ConversionError, match="forward sets step"):
         read(drawn(Stepped()), events((N, 8)))

@@ -218,56 +218,45 @@ def test_one_winner(oracle: Ledger, name: str, mechanism: str) -> None:
     oracle("snntorch").record(spiking=True)
 
 
-def gates(module: Any, x: Any, mem: Any) -> list[Array]:
-    """What an SLSTM's maps give to its gates, i, f, g and o."""
+def dense_gates(module: Any, x: Any, mem: Any) -> dict[str, Any]:
+    """Give what an SLSTM's maps give to its gates."""
     cell = module.lstm_cell
     both = torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih) + torch.nn.functional.linear(
         mem, cell.weight_hh, cell.bias_hh
     )
-    return [part.numpy() for part in both.chunk(4, 1)]
+    return dict(zip("ifgo", both.chunk(4, 1), strict=True))
+
+
+def convolved_gates(module: Any, x: Any, mem: Any) -> dict[str, Any]:
+    """Give what an SConv2dLSTM's map gives to its gates, in an order of its own."""
+    parts = module.conv(torch.cat([x, mem], 1)).split(mem.shape[1], 1)
+    return dict(zip("ifog", parts, strict=True))
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_spiking_lstm(oracle: Ledger, mechanism: str) -> None:
+@pytest.mark.parametrize("convolved", [False, True])
+def test_spiking_lstm(oracle: Ledger, convolved: bool, mechanism: str) -> None:
     """Its exp is not ours: spikes are equal, states within 2 units in the last place of 1."""
     torch.manual_seed(1)
-    module = snntorch.SLSTM(NEURONS, NEURONS, threshold=0.15, reset_mechanism=mechanism)
-    spec = PARTS[class_name(module)](module)
-    x = torch.from_numpy(draw(7, 0.3, 1.5))
-    syn, mem = torch.zeros(BATCH, NEURONS), torch.zeros(BATCH, NEURONS)
+    if convolved:
+        module = snntorch.SConv2dLSTM(2, 3, 3, threshold=0.1, reset_mechanism=mechanism)
+        x = torch.randn(STEPS, BATCH, 2, 4, 5, generator=torch.Generator().manual_seed(2))
+        shape, gates = (BATCH, 3, 4, 5), convolved_gates
+    else:
+        module = snntorch.SLSTM(NEURONS, NEURONS, threshold=0.15, reset_mechanism=mechanism)
+        x = torch.from_numpy(draw(7, 0.3, 1.5))
+        shape, gates = (BATCH, NEURONS), dense_gates
+    syn, mem = torch.zeros(shape), torch.zeros(shape)
     rows: dict[str, list[Array]] = {n: [] for n in ("out", "syn", "mem", *"ifgo")}
     with torch.no_grad():
         for step in x:
             drives = gates(module, step, mem)
             spikes, syn, mem = module(step, syn, mem)
-            seen = (spikes.numpy(), syn.numpy(), mem.numpy(), *drives)
-            for name, value in zip(rows, seen, strict=True):
-                rows[name].append(value.copy())
-    theirs = {n: np.stack(v) for n, v in rows.items()}
-    ours = run_spec(spec, {f"x_{g}": theirs.pop(g) for g in "ifgo"})
-    assert_states(ours, theirs, ulp=2)
-    assert 0.03 < theirs["out"].mean() < 0.95
-    oracle("snntorch").record(spiking=True)
-
-
-@pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_convolutional_spiking_lstm(oracle: Ledger, mechanism: str) -> None:
-    torch.manual_seed(1)
-    module = snntorch.SConv2dLSTM(2, 3, 3, threshold=0.1, reset_mechanism=mechanism)
-    spec = PARTS[class_name(module)](module)
-    shape = (BATCH, 3, 4, 5)
-    x = torch.randn(STEPS, BATCH, 2, 4, 5, generator=torch.Generator().manual_seed(2))
-    syn, mem = torch.zeros(shape), torch.zeros(shape)
-    rows: dict[str, list[Array]] = {n: [] for n in ("out", "syn", "mem", *"ifog")}
-    with torch.no_grad():
-        for step in x:
-            drives = module.conv(torch.cat([step, mem], 1)).split(3, 1)
-            spikes, syn, mem = module(step, syn, mem)
-            seen = (spikes, syn, mem, *drives)
-            for name, value in zip(rows, seen, strict=True):
+            seen = {"out": spikes, "syn": syn, "mem": mem, **drives}
+            for name, value in seen.items():
                 rows[name].append(value.numpy().copy())
     theirs = {n: np.stack(v) for n, v in rows.items()}
-    ours = run_spec(spec, {f"x_{g}": theirs.pop(g) for g in "ifgo"})
+    ours = run_spec(PARTS[class_name(module)](module), {f"x_{g}": theirs.pop(g) for g in "ifgo"})
     assert_states(ours, theirs, ulp=2)
     assert 0.03 < theirs["out"].mean() < 0.95
     oracle("snntorch").record(spiking=True)
