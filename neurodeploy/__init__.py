@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neurodeploy.errors import Finding, NeurodeployError
     from neurodeploy.ir.builder import GraphBuilder
     from neurodeploy.ir.graph import Change, Graph
+    from neurodeploy.quantizing import quantization_report, quantize
     from neurodeploy.recording import Recording
     from neurodeploy.semantics.language import fire, where
     from neurodeploy.semantics.trace import State, cell
@@ -48,6 +49,8 @@ _WHERE = {
     "load": "neurodeploy.api",
     "open": "neurodeploy.api",
     "profile": "neurodeploy.api",
+    "quantization_report": "neurodeploy.quantizing",
+    "quantize": "neurodeploy.quantizing",
     "run": "neurodeploy.api",
     "save": "neurodeploy.api",
     "to_torch": "neurodeploy.training",
@@ -74,6 +77,8 @@ __all__ = [
     "load",
     "open",
     "profile",
+    "quantization_report",
+    "quantize",
     "run",
     "save",
     "to_torch",

@@ -218,6 +218,10 @@ def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array
         if x.dtype.kind != "b" and not ((x == 0) | (x == 1)).all():
             findings.append(Finding("a spike input takes 0 and 1 only", node=name))
         return x.astype(np.bool_)
+    if isinstance(kind, QType) and x.dtype.kind == "f" and kind.scale != (1.0,):
+        # numbers for an input that is quantised; integers are taken as they are
+        steps = np.rint(x.astype(np.float64) / kind.scale[0]) + kind.zero_point
+        return np.asarray(np.clip(steps, kind.lo, kind.hi), np.int64)
     if isinstance(kind, QType):
         whole = x.dtype.kind in "iu" or bool((x == np.rint(x)).all())
         if not whole or (x.size and (x.min() < kind.lo or x.max() > kind.hi)):

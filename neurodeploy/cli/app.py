@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from neurodeploy import __version__
-from neurodeploy.cli import chain, checks, look
+from neurodeploy.cli import chain, checks, look, quantise
 
 __all__ = ["app", "verb_names"]
 
@@ -44,6 +44,7 @@ app.command("demo", short_help="Show the whole chain on a network that ships wit
     chain.demo
 )
 app.command("convert", short_help="Model to graph; an ANN becomes an SNN.")(chain.convert)
+app.command("quantize", short_help="Float graph to integers.")(quantise.quantize)
 app.command("inspect", short_help="Show a model, graph or compiled folder.")(look.inspect)
 app.command("compile", short_help="Graph to program for a target.")(chain.compile_)
 app.command("run", short_help="Run samples: accuracy and spikes.")(checks.run)

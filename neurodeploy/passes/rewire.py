@@ -13,7 +13,7 @@ from neurodeploy.errors import InternalError
 from neurodeploy.ir.check import tensor_names
 from neurodeploy.ir.graph import Change, Graph
 from neurodeploy.ir.make_cell import cell_signals, traced_cell
-from neurodeploy.ir.nodes import Cell, Edge, Map, Node, Output, Product, Provenance, Reduce
+from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Output, Product, Provenance, Reduce
 from neurodeploy.ir.rules_map import map_signal
 from neurodeploy.ir.rules_reduce import product_signal, reduce_signal
 from neurodeploy.ir.types import F32, NumType, Signal, Tensor, tensor
@@ -71,6 +71,8 @@ class Draft:
             return reduce_signal(node.op, arrived[0])
         if isinstance(node, Product):
             return product_signal(node.equation, arrived[0], arrived[1])
+        if isinstance(node, Input):
+            return Signal(node.shape, node.type, node.kind)
         return arrived[0] if isinstance(node, Output) else self.graph.signals[key]
 
     def fresh(self, wanted: str) -> str:

@@ -1,9 +1,6 @@
 """The bill: exact counts, energy models with their sources, reports."""
 
-import sys
-from types import ModuleType
-from typing import Any
-
+from neurodeploy.callable_package import make_callable
 from neurodeploy.profile.bill import Bill, profile_graph
 from neurodeploy.profile.constants import Constant, Interval
 from neurodeploy.profile.contrast import Contrast, compare_bills
@@ -38,18 +35,4 @@ __all__ = [
     "profile_graph",
 ]
 
-
-class _Callable(ModuleType):
-    """Lets ``nd.profile(...)`` work after this package was imported.
-
-    The import system binds the package to the attribute ``profile`` of neurodeploy, where the
-    function of that name stands; so the package takes the call and hands it on.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Bill:
-        from neurodeploy.api import profile
-
-        return profile(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Callable
+make_callable(__name__, "neurodeploy.api", "profile")

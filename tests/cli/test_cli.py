@@ -158,6 +158,21 @@ def test_two_recordings_are_compared(cli, files: Path) -> None:
     assert "neither --input nor --timesteps" in refused.err
 
 
+def test_quantize(cli, files: Path) -> None:
+    document = cli(
+        "quantize", "net.nd", "-o", "q.nd", "--bits", "6", "--calibrate", "x.npz", "--json"
+    ).document
+    assert document["scheme"]["weight_bits"] == 6
+    assert {"hidden"} <= {layer["name"] for layer in document["report"]["layers"]}
+    assert document["changes"]
+    shown = cli("compare", "net.nd", "q.nd", "--input", "x.npz", "--expect", "predictions>=0.5")
+    assert shown.code == 0
+    missing = cli("quantize", "net.nd", "-o", "r.nd")
+    assert missing.code == 2
+    assert "--calibrate" in missing.err
+    assert not (files / "r.nd").exists()
+
+
 def test_targets_converters_doctor(cli) -> None:
     assert "cpu" in [t["name"] for t in cli("targets", "--json").document["targets"]]
     document = cli("targets", "cpu", "--json").document

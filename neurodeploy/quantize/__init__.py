@@ -1,0 +1,12 @@
+"""Quantisation: observers measure, schemes decide, and a graph of integers comes out."""
+
+from __future__ import annotations
+
+from neurodeploy.callable_package import make_callable
+from neurodeploy.quantize.post_training import quantised
+from neurodeploy.quantize.report import LayerError, QuantisationReport, layer_errors
+from neurodeploy.quantize.scheme import Scheme
+
+__all__ = ["LayerError", "QuantisationReport", "Scheme", "layer_errors", "quantised"]
+
+make_callable(__name__, "neurodeploy.quantizing", "quantize")

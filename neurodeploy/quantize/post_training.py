@@ -1,0 +1,111 @@
+"""Post-training quantisation: weights, thresholds, decays, biases and states become integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.errors import Finding, QuantizationError, raise_findings
+from neurodeploy.execute import Progress, reference_runner
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Map, Product, Reduce
+from neurodeploy.ir.ops import ArgMax, MaxPool, Pool
+from neurodeploy.ir.types import QType
+from neurodeploy.quantize.integers import Integers
+from neurodeploy.quantize.observers import observe
+from neurodeploy.quantize.prepare import prepared
+from neurodeploy.quantize.scheme import Scheme
+from neurodeploy.quantize.units import Span, cell_units, wanted_keys
+from neurodeploy.semantics.types import Float
+from neurodeploy.targets.base import Run
+
+__all__ = ["quantised"]
+
+Array = npt.NDArray[Any]
+MakeRunner = Callable[[Graph], Run]
+
+
+def quantised(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    timesteps: int,
+    scheme: Scheme,
+    *,
+    make_runner: MakeRunner = reference_runner,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Graph:
+    """Turn a float graph into one over integers.
+
+    Every weight, threshold, decay, bias, input and state is a whole number with a declared range
+    and step; sums are exact, and their ranges are proven from the weights. A product is rounded
+    where it stands and a state saturates at its range, both visible in the cells' programs.
+
+    Args:
+        graph: The float graph.
+        inputs: Calibration samples by input node.
+        timesteps: Steps of a calibration run.
+        scheme: Widths and grids.
+        make_runner: Gives what runs the float graph; the reference by default.
+        seed: Seed of the choice of values that observers keep.
+        progress: Called with (samples done, samples in all).
+
+    Raises:
+        QuantizationError: all nodes that have no integer form; layers that the calibration data
+            leave silent; weights that are all 0.
+    """
+    floats = [t for t in graph.tensors.values() if isinstance(t.type, Float)]
+    if not floats:
+        raise QuantizationError(
+            "the graph holds no float weights", hint="it is quantised already; start from floats"
+        )
+    ready = prepared(graph)
+    raise_findings(QuantizationError, _findings(ready))
+    keys = wanted_keys(ready)
+    run = make_runner(ready)
+    seen = observe(ready, run, inputs, timesteps, keys, seed=seed, progress=progress)
+    spans = {
+        n: Span(float(x.min()), float(x.max()), bool((x == np.rint(x)).all()))
+        for n, x in inputs.items()
+        if x.dtype.kind == "f"
+    }
+    units = cell_units(ready, seen, scheme)
+    return Integers(ready, scheme, units, spans).run()
+
+
+def _findings(graph: Graph) -> list[Finding]:
+    """Name all nodes that have no integer form."""
+    found = []
+    for node in graph.nodes:
+        problem = ""
+        signal = graph.signals[(node.name, node.outputs[0])] if node.outputs else None
+        number = signal is not None and isinstance(signal.type, Float)
+        if isinstance(node, Product):
+            problem = "a product of two signals has no integer form yet"
+        elif isinstance(node, Map) and isinstance(node.op, Pool) and node.op.mode == "average":
+            problem = "an average whose divisor differs from place to place"
+        elif isinstance(node, Reduce) and number:
+            if not isinstance(node.op, MaxPool | ArgMax):
+                problem = f"a {node.op.function} along axes {list(node.op.axes)} of numbers"
+            elif isinstance(node.op, MaxPool) and node.op.mode == "cumulative":
+                problem = "a max pool of sums of numbers"
+        if problem:
+            found.append(Finding(problem, node.name, node.source, hint="keep this layer as floats"))
+    for node in graph.nodes:
+        if isinstance(node, Map) and hasattr(node.op, "weight"):
+            tensor = graph.tensors[node.op.weight]
+            if isinstance(tensor.type, QType):
+                found.append(Finding("its weights are integers already", node.name, node.source))
+            elif not np.asarray(tensor.data).any():
+                found.append(
+                    Finding(
+                        "all its weights are 0",
+                        node.name,
+                        node.source,
+                        hint="a network that was not trained, or pruned away",
+                    )
+                )
+    return found

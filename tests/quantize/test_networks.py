@@ -1,0 +1,128 @@
+"""Trained networks as integers: accuracy near that of floats, one result on every simulator."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import neurodeploy as nd
+from engine_runs import assert_equal_traces
+from neurodeploy.data import as_samples
+from neurodeploy.engine import build
+from neurodeploy.errors import QuantizationError
+from neurodeploy.ir import Graph
+from neurodeploy.quantize import Scheme, quantised
+from neurodeploy.reference import all_outputs, simulate
+from neurodeploy.semantics.types import F64
+from neurodeploy.testing.random_graphs import random_graph, spiking_share
+from oracles import Ledger
+from tiers import sample_count
+
+Array = npt.NDArray[Any]
+T = 8
+
+
+@pytest.fixture(scope="module")
+def digits() -> dict[str, Array]:
+    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
+        return dict(held)
+
+
+@pytest.fixture(scope="module")
+def ann() -> Graph:
+    return nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+
+
+@pytest.fixture(scope="module")
+def snn(ann: Graph, digits: dict[str, Array]) -> Graph:
+    return nd.convert(ann, data=digits["xtr"][:256], timesteps=T)
+
+
+def accuracy(graph: Graph, digits: dict[str, Array], timesteps: int) -> float:
+    found = nd.run(graph, digits["xte"], digits["yte"], timesteps=timesteps, on="engine").accuracy
+    assert found is not None
+    return 100 * found
+
+
+def same(graph: Graph, inputs: dict[str, Array], timesteps: int, what: str) -> bool:
+    """Compare engine and reference in every output and state; say whether all populations fire."""
+    keys = all_outputs(graph)
+    expected = simulate(graph, inputs, timesteps, record=keys)
+    assert_equal_traces(expected, build(graph).run(inputs, timesteps, record=keys), what)
+    return spiking_share(expected, graph) == 1
+
+
+@pytest.mark.parametrize(("bits", "points"), [(8, 0.3), (4, 1.5)])
+def test_digits_as_a_spiking_network(
+    snn: Graph, digits: dict[str, Array], bits: int, points: float, oracle: Ledger
+) -> None:
+    made = nd.quantize(snn, data=digits["xtr"][:256], bits=bits)
+    assert accuracy(made, digits, T) >= accuracy(snn, digits, T) - points
+    samples = as_samples(made, digits["xte"][:4])
+    assert same(made, dict(samples.inputs), T, f"digits, {bits} bits")
+    oracle("cc").record(spiking=True)
+
+
+@pytest.mark.parametrize(("bits", "points"), [(8, 0.3), (4, 1.5)])
+def test_digits_as_an_analog_network(
+    ann: Graph, digits: dict[str, Array], bits: int, points: float, oracle: Ledger
+) -> None:
+    """The integer ANN that a microcontroller may run instead."""
+    made = nd.quantize(ann, data=digits["xtr"][:256], bits=bits)
+    assert accuracy(made, digits, 1) >= accuracy(ann, digits, 1) - points
+    same(made, dict(as_samples(made, digits["xte"][:4]).inputs), 1, f"digits, {bits} bits")
+    oracle("cc").record()
+
+
+def test_layers_are_reported(snn: Graph, digits: dict[str, Array]) -> None:
+    made = nd.quantize(snn, data=digits["xtr"][:64], bits=4)
+    report = nd.quantization_report(snn, made, digits["xte"][:64], timesteps=T)
+    layers = {layer.name: layer for layer in report.layers}
+    counts = [nd.run(g, digits["xte"][:64], timesteps=T, on="engine").counts for g in (snn, made)]
+    assert set(layers) == set(counts[0])
+    for name, layer in layers.items():
+        assert layer.spikes
+        assert layer.before == pytest.approx(counts[0][name].mean())
+        assert layer.after == pytest.approx(counts[1][name].mean())
+        assert 0 < layer.different < 1
+    assert "spikes/sample" in report.table()
+
+
+def test_real_values_of_an_analog_network(ann: Graph, digits: dict[str, Array]) -> None:
+    """Each activation, as a real value, is near that of the float network."""
+    made = nd.quantize(ann, data=digits["xtr"][:256])
+    report = nd.quantization_report(ann, made, digits["xte"][:64], timesteps=1)
+    assert len(report.layers) == 3
+    for layer in report.layers:
+        assert layer.different < 0.02, layer
+        assert layer.before > 0.1
+
+
+COUNT = sample_count(200, 40)
+
+
+@pytest.mark.parametrize("start", range(0, COUNT, 20))
+def test_random_networks(start: int, oracle: Ledger) -> None:
+    """Quantised networks run alike on engine and reference; the others are refused by node."""
+    cc, made = oracle("cc"), 0
+    refused: list[QuantizationError] = []
+    for seed in range(start, start + 20):
+        case = random_graph(np.random.default_rng(seed))
+        if any(t.type == F64 for t in case.graph.tensors.values()):
+            continue
+        try:
+            integers = quantised(case.graph, case.inputs, case.timesteps, Scheme())
+        except QuantizationError as error:
+            refused.append(error)
+            continue
+        inputs = {n.name: case.inputs[n.name] for n in integers.inputs}
+        given = as_samples(integers, inputs, timesteps=None).inputs
+        cc.record(spiking=same(integers, dict(given), case.timesteps, f"graph {seed}"))
+        made += 1
+    assert made
+    for error in refused:
+        assert all(f.node for f in error.findings) or "no float weights" in str(error), error
