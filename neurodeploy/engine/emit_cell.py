@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from neurodeploy.engine.plan import stored_type
 from neurodeploy.engine.text import linear, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.errors import InternalError
 from neurodeploy.ir.nodes import Cell
 from neurodeploy.ir.types import expression_type
-from neurodeploy.semantics.c_eval import Names, c_statements, c_type, tables
+from neurodeploy.semantics.c_eval import Names, c_statements, tables
 
 __all__ = ["collapsed", "emit_cell"]
 
@@ -74,7 +73,7 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
     for number, ref in enumerate(node.params):
         values = w.plan.graph.tensors[ref.tensor].data
         shape = values.shape[1:] if ref.timed else values.shape
-        w.tensor(f"p{number}", c_type(types[ref.name]), ref.tensor)
+        w.tensor(f"p{number}", w.plan.held(types[ref.name]), ref.tensor)
         name = f"p{number}"
         if ref.timed:
             declaration, value = w.parameters[-1]
@@ -99,12 +98,12 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
         program,
         Names(names["input"], names["param"], names["state"], names["table"], input_types),
     )
-    body = [f"const int64_t o = {at};", *statements]
+    body = [f"const nd_int o = {at};", *statements]
     # all statements stand before the first store: a state is read as it was before the step
     for number, (output, index) in enumerate(program.outputs):
-        body.append(_store(f"y{number}", results[index], stored_type(w.out_signal(output).type)))
+        body.append(_store(f"y{number}", results[index], w.plan.stored(w.out_signal(output).type)))
     place = {state.name: f"s{number}" for number, state in enumerate(node.states)}
-    kinds = {port.name: c_type(port.type) for port in program.states}
+    kinds = {s.name: w.plan.stored(s.type) for s in node.states}
     body += [_store(place[name], results[index], kinds[name]) for name, index in program.updates]
     if node.start > 0:
         zeros = [

@@ -31,7 +31,7 @@ def emit_conv(w: NodeWriter, op: Conv) -> None:
     """Write a convolution."""
     x, out = w.signal(0), w.out_signal()
     grid = Grid(op.window, x.shape[1:], out.shape[1:])
-    total = sum_of(x, w.plan.graph.tensors[op.weight], out)
+    total = sum_of(w.plan, x, w.plan.graph.tensors[op.weight], out)
     arrived = w.arrived(0, "x")
     w.result("y")
     if out.shape[0] // op.groups >= MANY:
@@ -87,9 +87,9 @@ def _scatter(
     if op.groups == 1 and grid.s[2] == 1 and grid.d[2] == 1:
         # neighbouring taps reach neighbouring targets: one run over taps and channels
         before = [
-            f"const int64_t left = ix + {grid.p[2] - (kx - 1)};",
-            "const int64_t b = left < 0 ? -left : 0;",
-            f"const int64_t e = left + {kx} > {mx} ? {mx} - left : {kx};",
+            f"const nd_int left = ix + {grid.p[2] - (kx - 1)};",
+            "const nd_int b = left < 0 ? -left : 0;",
+            f"const nd_int e = left + {kx} > {mx} ? {mx} - left : {kx};",
         ]
         to = f"({point} + left + b) * {outs}"
         run = _run(t, to, f"{row} + b * {outs}", f"(e - b) * {outs}")
@@ -124,7 +124,7 @@ def _run(t: str, to: str, row: str, count: int | str) -> list[str]:
     return [
         f"{t} *restrict to = acc + {to};",
         f"const {t} *restrict from = w + {row};",
-        f"const int64_t run = {count};",
+        f"const nd_int run = {count};",
         *loop("r", "run", [f"const {t} p = from[r] * f;", "to[r] += p;"]),
     ]
 
@@ -134,7 +134,7 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
     x, out = w.signal(0), w.out_signal()
     grid = Grid(op.window, x.shape[1:], out.shape[1:])
     tensor = w.plan.graph.tensors[op.weight]
-    total = sum_of(x, tensor, out)
+    total = sum_of(w.plan, x, tensor, out)
     t, arrived = total.kind, w.arrived(0, "x")
     w.result("y")
     w.scratch("acc", t, out.size)

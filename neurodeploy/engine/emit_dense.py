@@ -52,7 +52,7 @@ def emit_dense(w: NodeWriter, op: Dense) -> None:
     weight = w.plan.graph.tensors[op.weight]
     axis = fan_axes(op, len(x.shape))
     outer, inner = prod(x.shape[:axis]), prod(x.shape[axis + 1 :])
-    total = sum_of(x, weight, out)
+    total = sum_of(w.plan, x, weight, out)
     arrived = w.arrived(0, "x")
     w.result("y")
     if not total.in_place:
@@ -73,7 +73,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, acc: str, ou
     w.data("w", t, lambda: tiled(weight.astype(DTYPES[t]), size), op.weight)
     w.scratch("idx", "int32_t", sources)
     if spikes:
-        find = [f"const int64_t n = nd_find(idx, x + o * {sources}, {sources});"]
+        find = [f"const nd_int n = nd_find(idx, x + o * {sources}, {sources});"]
         call = f"nd_spikes_{t}({acc} + o * {targets}, w, idx, n, {sources}, {targets});"
     else:
         w.scratch("val", t, sources)
@@ -83,7 +83,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, acc: str, ou
             f"val[n] = ({t})v;",
             "n += v != 0;",
         ]
-        find = ["int64_t n = 0;", *loop("i", sources, found)]
+        find = ["nd_int n = 0;", *loop("i", sources, found)]
         call = f"nd_values_{t}({acc} + o * {targets}, w, idx, val, n, {sources}, {targets});"
     body = [*find, call]
     w.lines += loop("o", outer, body)
@@ -109,7 +109,7 @@ def emit_synapses(w: NodeWriter, op: Synapses) -> None:
     """Write single synapses, in rows of one delay and one source, the oldest delay first."""
     tensors = w.plan.graph.tensors
     out, size = w.out_signal(), w.signal(0).size
-    total = sum_of(w.signal(0), tensors[op.weight], out)
+    total = sum_of(w.plan, w.signal(0), tensors[op.weight], out)
     t = total.kind
     arrived = w.arrived(0, "x")
     w.result("y")

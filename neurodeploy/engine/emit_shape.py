@@ -108,7 +108,7 @@ def emit_argmax(w: NodeWriter, op: ArgMax) -> None:
     larger = "v > top || (v != v && top == top)" if kind in ("float", "double") else "v > top"
     at = f"x[(o * {count} + k) * {inner} + i]"
     body = [
-        "int64_t best = 0;",
+        "nd_int best = 0;",
         f"{kind} top = x[o * {count * inner} + i];",
         *loop(
             "k",

@@ -13,14 +13,14 @@ AXES = ("z", "y", "x")
 
 GRID_HELPERS = """
 /* First output position o with o * stride + shift >= 0. */
-static inline int64_t nd_first(int64_t shift, int64_t stride) {
+static inline nd_int nd_first(nd_int shift, nd_int stride) {
   return shift < 0 ? (stride - 1 - shift) / stride : 0;
 }
 
 /* Behind the last output position o < count with o * stride + shift < size. */
-static inline int64_t nd_end(int64_t shift, int64_t stride, int64_t size, int64_t count) {
-  const int64_t room = size - shift;
-  const int64_t end = room <= 0 ? 0 : (room - 1) / stride + 1;
+static inline nd_int nd_end(nd_int shift, nd_int stride, nd_int size, nd_int count) {
+  const nd_int room = size - shift;
+  const nd_int end = room <= 0 ? 0 : (room - 1) / stride + 1;
   return end < count ? end : count;
 }
 """
@@ -55,23 +55,23 @@ class Grid:
         """
         (_, ny, nx), (_, my, mx) = self.n, self.m
         lines = [
-            f"const int64_t q = (oz * {my} + oy) * {mx} + ox;",
-            f"const int64_t i = (iz * {ny} + iy) * {nx} + ox * {self.s[2]} + sx;",
+            f"const nd_int q = (oz * {my} + oy) * {mx} + ox;",
+            f"const nd_int i = (iz * {ny} + iy) * {nx} + ox * {self.s[2]} + sx;",
             *body,
         ]
         lines = loop("ox", "ex", lines, start="bx")
         for axis in (1, 0):
             a = AXES[axis]
-            inside = [f"const int64_t i{a} = o{a} * {self.s[axis]} + s{a};", *lines]
+            inside = [f"const nd_int i{a} = o{a} * {self.s[axis]} + s{a};", *lines]
             lines = loop(f"o{a}", f"e{a}", inside, start=f"b{a}")
         bounds = []
         for a, s, d, p, n, m in zip(AXES, self.s, self.d, self.p, self.n, self.m, strict=True):
             bounds += [
-                f"const int64_t s{a} = k{a} * {d} - {p};",
-                f"const int64_t b{a} = nd_first(s{a}, {s});",
-                f"const int64_t e{a} = nd_end(s{a}, {s}, {n}, {m});",
+                f"const nd_int s{a} = k{a} * {d} - {p};",
+                f"const nd_int b{a} = nd_first(s{a}, {s});",
+                f"const nd_int e{a} = nd_end(s{a}, {s}, {n}, {m});",
             ]
-        flat = f"const int64_t k = (kz * {self.k[1]} + ky) * {self.k[2]} + kx;"
+        flat = f"const nd_int k = (kz * {self.k[1]} + ky) * {self.k[2]} + kx;"
         lines = [flat, *tap, *bounds, *lines]
         for axis in (2, 1, 0):
             lines = loop(f"k{AXES[axis]}", self.k[axis], lines)
@@ -79,7 +79,7 @@ class Grid:
 
     def sources(self, body: Sequence[str]) -> list[str]:
         """Loop over the input positions in ascending flat order; ``body`` sees ``i``."""
-        flat = f"const int64_t i = (iz * {self.n[1]} + iy) * {self.n[2]} + ix;"
+        flat = f"const nd_int i = (iz * {self.n[1]} + iy) * {self.n[2]} + ix;"
         lines = [flat, *body]
         for axis in (2, 1, 0):
             lines = loop(f"i{AXES[axis]}", self.n[axis], lines)
@@ -91,18 +91,18 @@ class Grid:
         s, d, p, m = self.s[axis], self.d[axis], self.p[axis], self.m[axis]
         if transposed:
             lines = [
-                f"const int64_t o{a} = i{a} * {s} + k{a} * {d} - {p};",
+                f"const nd_int o{a} = i{a} * {s} + k{a} * {d} - {p};",
                 f"if (o{a} >= 0 && o{a} < {m}) {{",
             ]
         elif s == 1:
             lines = [
-                f"const int64_t o{a} = i{a} + {p} - k{a} * {d};",
+                f"const nd_int o{a} = i{a} + {p} - k{a} * {d};",
                 f"if (o{a} >= 0 && o{a} < {m}) {{",
             ]
         else:
             lines = [
-                f"const int64_t l{a} = i{a} + {p} - k{a} * {d};",
-                f"const int64_t o{a} = l{a} / {s};",
+                f"const nd_int l{a} = i{a} + {p} - k{a} * {d};",
+                f"const nd_int o{a} = l{a} / {s};",
                 f"if (l{a} >= 0 && l{a} % {s} == 0 && o{a} < {m}) {{",
             ]
         return loop(f"k{a}", self.k[axis], [*lines, *body, "}"])

@@ -23,8 +23,9 @@ from neurodeploy.ir.state import StateSlot, graph_state
 from neurodeploy.ir.types import NumType, expression_type
 from neurodeploy.reference import compute_dtype
 from neurodeploy.semantics.c_eval import c_type
+from neurodeploy.semantics.types import Type
 
-__all__ = ["DTYPES", "Plan", "padded", "stored_type"]
+__all__ = ["ALIGNMENT", "DTYPES", "Plan", "padded"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -32,6 +33,9 @@ Key = tuple[str, str]
 ALIGNMENT = 64
 DTYPES: dict[str, np.dtype[Any]] = {
     "uint8_t": np.dtype(np.uint8),
+    "int8_t": np.dtype(np.int8),
+    "uint16_t": np.dtype(np.uint16),
+    "int16_t": np.dtype(np.int16),
     "int32_t": np.dtype(np.int32),
     "int64_t": np.dtype(np.int64),
     "uint32_t": np.dtype(np.uint32),
@@ -39,11 +43,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "float": np.dtype(np.float32),
     "double": np.dtype(np.float64),
 }
-
-
-def stored_type(kind: NumType) -> str:
-    """Give the C type in which signals and states of ``kind`` are stored."""
-    return c_type(expression_type(kind))
 
 
 @dataclass
@@ -68,6 +67,7 @@ class Plan:
     constant: dict[str, frozenset[int]] = field(default_factory=dict)
     data: list[Callable[[], Array]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+    end: int = 0
     state_bytes: int = 0
     scratch_offset: int = 0
     scratch_bytes: int = 0
@@ -75,17 +75,49 @@ class Plan:
     def __post_init__(self) -> None:
         self.inputs = {n.name: i for i, n in enumerate(self.graph.inputs)}
         self.states = graph_state(self.graph)
-        end = 0
+        self.place()
+
+    # -- what another plan of the same program may do otherwise -------------------------------
+
+    def place(self) -> None:
+        """Give everything its place."""
         for slot in self.states:
-            self.slots[(slot.owner, slot.name)] = end
-            end += padded(slot.size * DTYPES[stored_type(slot.type)].itemsize)
-        self.state_bytes = end
+            self.slots[(slot.owner, slot.name)] = self._reserved(slot.type, slot.size)
+        self.state_bytes = self.end
         for node in self.graph.nodes:
             self._place_constant(node)
             for output in node.outputs:
-                end = self._place(node, (node.name, output), end)
-        self.scratch_offset = end
+                key = (node.name, output)
+                if not self.shares(node, key):
+                    signal = self.graph.signals[key]
+                    self.buffers[key] = self._reserved(signal.type, signal.size)
+        self.scratch_offset = self.end
         self.add_data(self._image, "initial state")
+
+    def held(self, kind: Type) -> str:
+        """Give the C type in which parameters of an expression's type are stored."""
+        return c_type(kind)
+
+    def stored(self, kind: NumType) -> str:
+        """Give the C type in which signals and states of ``kind`` are stored."""
+        return self.held(expression_type(kind))
+
+    def at(self, kind: str, place: int) -> str:
+        """Give the address of a place in memory, as C."""
+        return f"({kind} *)(work + {place})"
+
+    def constant_at(self, kind: str, number: int) -> str:
+        """Give the address of an array of the program's data, as C."""
+        return f"(const {kind} *)c->data[{number}]"
+
+    def scratch(self, kind: str, length: int, used: dict[str, int]) -> int:
+        """Give a place in the memory that one node uses at a time, beside what it ``used``."""
+        begin = used.get("", 0)
+        used[""] = begin + padded(length * DTYPES[kind].itemsize)
+        self.scratch_bytes = max(self.scratch_bytes, used[""])
+        return self.scratch_offset + begin
+
+    # -----------------------------------------------------------------------------------------
 
     @property
     def workspace_bytes(self) -> int:
@@ -111,17 +143,21 @@ class Plan:
             return self.buffers[root]
         return self.slots.get(root)
 
-    def _place(self, node: Node, key: Key, end: int) -> int:
+    def shares(self, node: Node, key: Key) -> bool:
+        """Say whether a signal needs no memory: it is an input, a state, or another unchanged."""
         if isinstance(node, Input) or (isinstance(node, Cell) and key in self.slots):
-            return end
+            return True
         edges = self.graph.edges_into[node.name]
         through = isinstance(node, Output) or (isinstance(node, Map) and _is_reshape(node))
         if through and edges[0].delay == 0:
             self.aliases[key] = (edges[0].source, edges[0].output)
-            return end
-        self.buffers[key] = end
-        signal = self.graph.signals[key]
-        return end + padded(signal.size * DTYPES[stored_type(signal.type)].itemsize)
+            return True
+        return False
+
+    def _reserved(self, kind: NumType, size: int) -> int:
+        begin = self.end
+        self.end += padded(size * DTYPES[self.stored(kind)].itemsize)
+        return begin
 
     def _place_constant(self, node: Node) -> None:
         if isinstance(node, Input):
@@ -144,7 +180,7 @@ class Plan:
         return image
 
     def _initial(self, slot: StateSlot) -> Array | None:
-        stored = DTYPES[stored_type(slot.type)]
+        stored = DTYPES[self.stored(slot.type)]
         if not isinstance(slot.initial, str):
             if slot.initial == 0 and np.copysign(1.0, float(slot.initial)) > 0:
                 return None

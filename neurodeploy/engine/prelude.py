@@ -26,6 +26,8 @@ _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "floats are not IEEE 7
 #define ND_EXPORT __attribute__((visibility("default")))
 #endif
 
+typedef int64_t nd_int; /* counts and indexes */
+
 /* What one call runs, and on what. Strides are in elements. */
 typedef struct {
   const void *const *data;      /* weights, parameters, tables */

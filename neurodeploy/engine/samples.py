@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.engine.plan import DTYPES, stored_type
+from neurodeploy.engine.plan import DTYPES
 from neurodeploy.errors import DataError, Finding, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input
-from neurodeploy.ir.types import BOOL, QType, num_type_text
+from neurodeploy.ir.types import BOOL, QType, expression_type, num_type_text
+from neurodeploy.semantics.c_eval import c_type
 
 __all__ = ["MAX_STEPS", "Prepared", "check_times", "prepare"]
 
@@ -89,7 +90,7 @@ def _shape_findings(given: list[tuple[Input, Array]], timesteps: int) -> list[Fi
 
 
 def _stored(node: Input, values: Array) -> Array:
-    stored = DTYPES[stored_type(node.type)]
+    stored = DTYPES[c_type(expression_type(node.type))]
     if node.type == BOOL:
         return np.ascontiguousarray(values.astype(np.bool_)).view(np.uint8)
     if isinstance(node.type, QType):

@@ -17,7 +17,7 @@ from neurodeploy.engine.emit_shape import (
     emit_permute,
     emit_product,
 )
-from neurodeploy.engine.plan import Plan, stored_type
+from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.prelude import CHECK, HEAD, kernels
 from neurodeploy.engine.text import comment, indented, loop
 from neurodeploy.engine.writer import NodeWriter, signal_pointer
@@ -147,7 +147,7 @@ def _records(plan: Plan) -> list[str]:
     lines: list[str] = []
     for number, key in enumerate(all_outputs(plan.graph)):
         signal = plan.graph.signals[key]
-        kind = stored_type(signal.type)
+        kind = plan.stored(signal.type)
         wide = "int64_t" if kind == "int32_t" else kind
         pointer = signal_pointer(plan, key)
         lines.append(f"if (c->records[{number}] != NULL) {{")
@@ -172,13 +172,14 @@ def _delays(plan: Plan) -> list[str]:
     edges += [(e, "line", e.key) for e in plan.graph.edges if e.delay]
     for edge, role, owner in edges:
         signal = plan.graph.signal(edge)
-        kind = stored_type(signal.type)
+        kind = plan.stored(signal.type)
         slot = rings[(role, owner)]
         sent = signal_pointer(plan, (edge.source, edge.output))
         if role == "history" and edge.delay:
-            line = plan.slots[(edge.key, "line")]
-            sent = f"({kind} *)(work + {line}) + t % {edge.delay} * {signal.size}"
-        at = f"({kind} *)(work + {plan.slots[(owner, role)]}) + t % {slot.shape[0]} * {signal.size}"
+            line = plan.at(kind, plan.slots[(edge.key, "line")])
+            sent = f"{line} + t % {edge.delay} * {signal.size}"
+        ring = plan.at(kind, plan.slots[(owner, role)])
+        at = f"{ring} + t % {slot.shape[0]} * {signal.size}"
         lines += [
             comment(f"{role} of {owner}"),
             f"memcpy({at}, {sent}, {signal.size} * sizeof({kind}));",
@@ -204,7 +205,7 @@ def _data_comment(plan: Plan) -> str:
 def _step(plan: Plan, body: str) -> str:
     inputs = []
     for number, node in enumerate(plan.graph.inputs):
-        kind = stored_type(node.type)
+        kind = plan.stored(node.type)
         at = f"row * c->input_sample[{number}] + t * c->input_step[{number}]"
         inputs.append(f"const {kind} *in{number} = (const {kind} *)c->inputs[{number}] + {at};")
         inputs.append(f"(void)in{number};")

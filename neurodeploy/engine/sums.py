@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neurodeploy.engine.plan import stored_type
+from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.text import linear, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.types import NumType, QType, Signal, Tensor, expression_type
@@ -63,9 +63,9 @@ class Sum:
         ]
 
 
-def sum_of(x: Signal, weight: Tensor, out: Signal) -> Sum:
+def sum_of(plan: Plan, x: Signal, weight: Tensor, out: Signal) -> Sum:
     """Choose the accumulator of a weighted sum."""
-    stored = stored_type(out.type)
+    stored = plan.stored(out.type)
     if not isinstance(out.type, QType):
         return Sum(stored, stored, out.type)
     if out.type.overflow == "wrap":

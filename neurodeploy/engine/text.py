@@ -38,9 +38,9 @@ def loop(
 ) -> list[str]:
     """Give a counted loop; none where it runs once from 0."""
     if start == 0 and stop == 1:
-        return ["{", f"const int64_t {name} = 0;", *body, "}"]
+        return ["{", f"const nd_int {name} = 0;", *body, "}"]
     advance = f"{name}++" if step == 1 else f"{name} += {step}"
-    return [f"for (int64_t {name} = {start}; {name} < {stop}; {advance}) {{", *body, "}"]
+    return [f"for (nd_int {name} = {start}; {name} < {stop}; {advance}) {{", *body, "}"]
 
 
 def nest(names: Sequence[str], sizes: Sequence[int], body: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from neurodeploy.engine.plan import DTYPES, Plan, padded, stored_type
+from neurodeploy.engine.plan import DTYPES, Plan
 from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Edge, Node
 from neurodeploy.ir.types import Signal
@@ -24,7 +24,7 @@ def signal_pointer(plan: Plan, key: Key) -> str:
     offset = plan.offset(key)
     if offset is None:
         return f"in{plan.inputs[plan.root(key)[0]]}"
-    return f"({stored_type(plan.graph.signals[key].type)} *)(work + {offset})"
+    return plan.at(plan.stored(plan.graph.signals[key].type), offset)
 
 
 @dataclass
@@ -43,7 +43,7 @@ class NodeWriter:
     number: int
     lines: list[str] = field(default_factory=list)
     parameters: list[tuple[str, str]] = field(default_factory=list)
-    scratch_used: int = 0
+    scratch_used: dict[str, int] = field(default_factory=dict)
 
     def edge(self, port: int) -> Edge:
         """Give the edge that feeds a port."""
@@ -60,10 +60,10 @@ class NodeWriter:
     def arrived(self, port: int, name: str) -> str:
         """Take what arrives at a port as the parameter ``name``; give its C type."""
         edge, signal = self.edge(port), self.signal(port)
-        kind = stored_type(signal.type)
+        kind = self.plan.stored(signal.type)
         if edge.delay:
-            at = self.plan.slots[(edge.key, "line")]
-            value = f"({kind} *)(work + {at}) + t % {edge.delay} * {signal.size}"
+            line = self.plan.at(kind, self.plan.slots[(edge.key, "line")])
+            value = f"{line} + t % {edge.delay} * {signal.size}"
         else:
             value = signal_pointer(self.plan, (edge.source, edge.output))
         self.parameters.append((f"const {kind} *restrict {name}", value))
@@ -71,7 +71,7 @@ class NodeWriter:
 
     def result(self, name: str, output: str = "out") -> str:
         """Take the memory of an output as the parameter ``name``; give its C type."""
-        kind = stored_type(self.out_signal(output).type)
+        kind = self.plan.stored(self.out_signal(output).type)
         pointer = signal_pointer(self.plan, (self.node.name, output))
         self.parameters.append((f"{kind} *restrict {name}", pointer))
         return kind
@@ -79,17 +79,16 @@ class NodeWriter:
     def state(self, state: str, name: str) -> str:
         """Take a state of the node as the parameter ``name``; give its C type."""
         slots = {(s.owner, s.name): s for s in self.plan.states}
-        kind = stored_type(slots[(self.node.name, state)].type)
-        offset = self.plan.slots[(self.node.name, state)]
-        self.parameters.append((f"{kind} *restrict {name}", f"({kind} *)(work + {offset})"))
+        kind = self.plan.stored(slots[(self.node.name, state)].type)
+        place = self.plan.at(kind, self.plan.slots[(self.node.name, state)])
+        self.parameters.append((f"{kind} *restrict {name}", place))
         return kind
 
     def data(self, name: str, kind: str, make: Callable[[], Array], what: str) -> None:
         """Take an array of C type ``kind`` as the parameter ``name``."""
         number = self.plan.add_data(lambda: make().astype(DTYPES[kind]), what)
-        self.parameters.append(
-            (f"const {kind} *restrict {name}", f"(const {kind} *)c->data[{number}]")
-        )
+        place = self.plan.constant_at(kind, number)
+        self.parameters.append((f"const {kind} *restrict {name}", place))
 
     def tensor(self, name: str, kind: str, tensor: str) -> None:
         """Take a tensor of the graph, in its own layout, as the parameter ``name``."""
@@ -98,10 +97,8 @@ class NodeWriter:
 
     def scratch(self, name: str, kind: str, length: int) -> None:
         """Take scratch memory of ``length`` elements as the parameter ``name``."""
-        offset = self.plan.scratch_offset + self.scratch_used
-        self.scratch_used += padded(length * DTYPES[kind].itemsize)
-        self.plan.scratch_bytes = max(self.plan.scratch_bytes, self.scratch_used)
-        self.parameters.append((f"{kind} *restrict {name}", f"({kind} *)(work + {offset})"))
+        place = self.plan.at(kind, self.plan.scratch(kind, length, self.scratch_used))
+        self.parameters.append((f"{kind} *restrict {name}", place))
 
     def value(self, kind: str, name: str, expression: str) -> None:
         """Take a number that is known where the function is called."""
