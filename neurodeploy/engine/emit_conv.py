@@ -48,7 +48,8 @@ def _gather(
     acc = "y" if total.in_place else "acc"
     if not total.in_place:
         w.scratch("acc", t, out.size)
-    w.tensor("w", t, op.weight)
+    weight = w.plan.graph.tensors[op.weight].data
+    w.weights("w", t, lambda: weight, op.weight)
     ins, outs = x.shape[0] // op.groups, out.shape[0] // op.groups
     points, taps = prod(grid.m), prod(grid.k)
     term = [f"const {t} p = f * ({t})from[i];", "to[q] += p;"]
@@ -79,7 +80,7 @@ def _scatter(
         parts = weight.reshape(op.groups, outs, ins, *grid.k)
         return np.ascontiguousarray(parts.transpose(0, 2, 3, 4, 5, 1)[:, :, :, :, ::-1])
 
-    w.data("w", t, packed, op.weight)
+    stored = w.weights("w", t, packed, op.weight)
     (_, my, mx), (kz, ky, kx) = grid.m, grid.k
     row = f"(((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx * outs}"
     point = f"(oz * {my} + oy) * {mx}"
@@ -92,11 +93,11 @@ def _scatter(
             f"const nd_int e = left + {kx} > {mx} ? {mx} - left : {kx};",
         ]
         to = f"({point} + left + b) * {outs}"
-        run = _run(t, to, f"{row} + b * {outs}", f"(e - b) * {outs}")
+        run = _run(t, stored, to, f"{row} + b * {outs}", f"(e - b) * {outs}")
         inner = ["if (b < e) {", *run, "}"]
     else:
         to = f"({point} + ox) * {count} + g * {outs}"
-        run = _run(t, to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
+        run = _run(t, stored, to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
         inner = grid.reached(2, run)
     taps = grid.reached(0, grid.reached(1, inner))
     return _spread(w, op, grid, arrived, t, [*before, *taps])
@@ -120,10 +121,10 @@ def _spread(
     return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
 
 
-def _run(t: str, to: str, row: str, count: int | str) -> list[str]:
+def _run(t: str, stored: str, to: str, row: str, count: int | str) -> list[str]:
     return [
         f"{t} *restrict to = acc + {to};",
-        f"const {t} *restrict from = w + {row};",
+        f"const {stored} *restrict from = w + {row};",
         f"const nd_int run = {count};",
         *loop("r", "run", [f"const {t} p = from[r] * f;", "to[r] += p;"]),
     ]
@@ -145,10 +146,10 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
         # [input channel][kz][ky][kx][output channel of the group]
         return np.ascontiguousarray(np.moveaxis(weight.reshape(x.shape[0], outs, *grid.k), 1, -1))
 
-    w.data("w", t, packed, op.weight)
+    stored = w.weights("w", t, packed, op.weight)
     to = f"((oz * {my} + oy) * {mx} + ox) * {count} + g * {outs}"
     row = f"((((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx} + kx) * {outs}"
-    taps = _run(t, to, row, outs)
+    taps = _run(t, stored, to, row, outs)
     for axis in (2, 1, 0):
         taps = grid.reached(axis, taps, transposed=True)
     emit_finish(w, total, op.bias, 0, _spread(w, op, grid, arrived, t, taps))

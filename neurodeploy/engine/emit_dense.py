@@ -20,7 +20,7 @@ from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import Dense, Synapses
 from neurodeploy.ir.rules_map import fan_axes
-from neurodeploy.ir.types import Tensor
+from neurodeploy.ir.types import BOOL, Tensor
 
 __all__ = ["SUB_BYTES", "TILE_BYTES", "emit_dense", "emit_synapses", "tiled"]
 
@@ -58,7 +58,9 @@ def emit_dense(w: NodeWriter, op: Dense) -> None:
     if not total.in_place:
         w.scratch("acc", total.kind, out.size)
     acc = "y" if total.in_place else "acc"
-    if inner == 1:
+    if inner == 1 and w.plan.plain:
+        _plain_rows(w, op, total, acc, outer)
+    elif inner == 1:
         _event_rows(w, op, total, arrived, acc, outer)
     else:
         _shared_rows(w, op, total, acc, outer, inner)
@@ -89,11 +91,37 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, acc: str, ou
     w.lines += loop("o", outer, body)
 
 
+def _plain_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int) -> None:
+    """Write sums over the sources that are not zero, each of which adds a row of weights."""
+    weight = w.plan.graph.tensors[op.weight].data
+    targets, sources = weight.shape
+    t = total.kind
+    stored = w.weights("w", t, lambda: np.ascontiguousarray(weight.T), op.weight)
+    spikes = w.signal(0).type == BOOL
+    add = ["to[r] += from[r];"] if spikes else [f"const {t} p = from[r] * f;", "to[r] += p;"]
+    source = [
+        f"if (x[o * {sources} + i] != 0) {{",
+        *([] if spikes else [f"const {t} f = ({t})x[o * {sources} + i];"]),
+        f"const {stored} *restrict from = w + i * {targets};",
+        *loop("r", targets, add),
+        "}",
+    ]
+    w.lines += loop(
+        "o",
+        outer,
+        [
+            f"{t} *restrict to = {acc} + o * {targets};",
+            f"memset(to, 0, {targets} * sizeof *to);",
+            *loop("i", sources, source),
+        ],
+    )
+
+
 def _shared_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int, inner: int) -> None:
     weight = w.plan.graph.tensors[op.weight].data
     targets, sources = weight.shape
     t = total.kind
-    w.tensor("w", t, op.weight)
+    w.weights("w", t, lambda: weight, op.weight)
     at = f"(o * {sources} + i) * {inner} + j"
     add = [f"const {t} p = f * ({t})x[{at}];", "to[j] += p;"]
     term = [f"const {t} f = w[k * {sources} + i];", *loop("j", inner, add)]
@@ -120,7 +148,7 @@ def emit_synapses(w: NodeWriter, op: Synapses) -> None:
     w.data("head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts")
     w.data("from", "int32_t", lambda: rows()[1], f"{op.source}: source of each row")
     w.data("to", "int32_t", lambda: rows()[2], f"{op.source}: target of each synapse")
-    w.data("w", t, lambda: tensors[op.weight].data.astype(DTYPES[t])[rows()[4]], op.weight)
+    w.weights("w", t, lambda: tensors[op.weight].data[rows()[4]], op.weight)
     value = f"const {arrived} v = x[from[r]];"
     if op.delay is not None:
         depth = int(tensors[op.delay].data.max(initial=0)) + 1

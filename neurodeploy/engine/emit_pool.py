@@ -20,6 +20,9 @@ def lowest(kind: str) -> str:
     """Give the value that loses against every other of a C type."""
     return {
         "uint8_t": "0",
+        "uint16_t": "0",
+        "int8_t": "INT8_MIN",
+        "int16_t": "INT16_MIN",
         "int32_t": "INT32_MIN",
         "int64_t": "INT64_MIN",
         "float": "-INFINITY",

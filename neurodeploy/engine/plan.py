@@ -82,7 +82,8 @@ class Plan:
     def place(self) -> None:
         """Give everything its place."""
         for slot in self.states:
-            self.slots[(slot.owner, slot.name)] = self._reserved(slot.type, slot.size)
+            kind = self.stored_slot(slot)
+            self.slots[(slot.owner, slot.name)] = self.reserved(kind, slot.size)
         self.state_bytes = self.end
         for node in self.graph.nodes:
             self._place_constant(node)
@@ -90,7 +91,8 @@ class Plan:
                 key = (node.name, output)
                 if not self.shares(node, key):
                     signal = self.graph.signals[key]
-                    self.buffers[key] = self._reserved(signal.type, signal.size)
+                    kind = self.stored(signal.type)
+                    self.buffers[key] = self.reserved(kind, signal.size)
         self.scratch_offset = self.end
         self.add_data(self._image, "initial state")
 
@@ -101,6 +103,23 @@ class Plan:
     def stored(self, kind: NumType) -> str:
         """Give the C type in which signals and states of ``kind`` are stored."""
         return self.held(expression_type(kind))
+
+    def stored_slot(self, slot: StateSlot) -> str:
+        """Give the C type in which a state is stored."""
+        return self.stored(slot.type)
+
+    def weight_type(self, kind: str, weight: NumType) -> str:
+        """Give the C type in which weights are stored that are added up in ``kind``."""
+        return kind
+
+    @property
+    def plain(self) -> bool:
+        """Whether sums are plain loops of C99; else they use vectors of the compiler."""
+        return False
+
+    def renewed(self, number: int) -> str:
+        """Say in C whether an input may change from step to step."""
+        return f"c->input_step[{number}] != 0"
 
     def at(self, kind: str, place: int) -> str:
         """Give the address of a place in memory, as C."""
@@ -154,9 +173,10 @@ class Plan:
             return True
         return False
 
-    def _reserved(self, kind: NumType, size: int) -> int:
+    def reserved(self, kind: str, size: int) -> int:
+        """Take memory of ``size`` elements and give its place."""
         begin = self.end
-        self.end += padded(size * DTYPES[self.stored(kind)].itemsize)
+        self.end += padded(size * DTYPES[kind].itemsize)
         return begin
 
     def _place_constant(self, node: Node) -> None:
@@ -180,7 +200,7 @@ class Plan:
         return image
 
     def _initial(self, slot: StateSlot) -> Array | None:
-        stored = DTYPES[self.stored(slot.type)]
+        stored = DTYPES[self.stored_slot(slot)]
         if not isinstance(slot.initial, str):
             if slot.initial == 0 and np.copysign(1.0, float(slot.initial)) > 0:
                 return None

@@ -42,7 +42,7 @@ from neurodeploy.ir.ops import (
 from neurodeploy.reference import all_outputs
 from neurodeploy.semantics.c_helpers import needed_helpers
 
-__all__ = ["Unit", "source", "translate"]
+__all__ = ["Unit", "delay_statements", "emit_node", "source", "translate"]
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def translate(graph: Graph) -> Unit:
         key = (node.name, "out")
         if not isinstance(node, Input) and key not in plan.aliases:
             w = NodeWriter(plan, node, number)
-            _emit(w, node)
+            emit_node(w, node)
             writers.append(w)
     functions = "\n".join(w.function() for w in writers)
-    step = indented([*(w.call() for w in writers), *_records(plan), *_delays(plan)])
+    step = indented([*(w.call() for w in writers), *_records(plan), *delay_statements(plan)])
     text = "\n".join(
         part.strip("\n") + "\n"
         for part in (
@@ -96,7 +96,8 @@ def translate(graph: Graph) -> Unit:
     return Unit(text, plan)
 
 
-def _emit(w: NodeWriter, node: Node) -> None:
+def emit_node(w: NodeWriter, node: Node) -> None:
+    """Write the function of a node."""
     if isinstance(node, Cell):
         emit_cell(w, node)
     elif isinstance(node, Map):
@@ -164,7 +165,7 @@ def _records(plan: Plan) -> list[str]:
     return lines
 
 
-def _delays(plan: Plan) -> list[str]:
+def delay_statements(plan: Plan) -> list[str]:
     """Enter what arrived into the histories, then what was sent into the delay lines."""
     lines: list[str] = []
     rings = {(str(s.role), s.owner): s for s in plan.states}

@@ -79,7 +79,7 @@ class NodeWriter:
     def state(self, state: str, name: str) -> str:
         """Take a state of the node as the parameter ``name``; give its C type."""
         slots = {(s.owner, s.name): s for s in self.plan.states}
-        kind = self.plan.stored(slots[(self.node.name, state)].type)
+        kind = self.plan.stored_slot(slots[(self.node.name, state)])
         place = self.plan.at(kind, self.plan.slots[(self.node.name, state)])
         self.parameters.append((f"{kind} *restrict {name}", place))
         return kind
@@ -89,6 +89,12 @@ class NodeWriter:
         number = self.plan.add_data(lambda: make().astype(DTYPES[kind]), what)
         place = self.plan.constant_at(kind, number)
         self.parameters.append((f"const {kind} *restrict {name}", place))
+
+    def weights(self, name: str, kind: str, make: Callable[[], Array], tensor: str) -> str:
+        """Take weights that are added up in C type ``kind``; give the type that they have."""
+        stored = self.plan.weight_type(kind, self.plan.graph.tensors[tensor].type)
+        self.data(name, stored, make, tensor)
+        return stored
 
     def tensor(self, name: str, kind: str, tensor: str) -> None:
         """Take a tensor of the graph, in its own layout, as the parameter ``name``."""
@@ -123,5 +129,5 @@ class NodeWriter:
         if inputs is None:
             return text
         # a constant reads no input: it is written once
-        cases = ["t == 0", *(f"c->input_step[{i}] != 0" for i in sorted(inputs))]
+        cases = ["t == 0", *(self.plan.renewed(i) for i in sorted(inputs))]
         return f"if ({' || '.join(cases)}) {text}"
