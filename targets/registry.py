@@ -13,7 +13,10 @@ __all__ = ["ENTRY_POINT_GROUP", "resolve_target", "target_names", "target_profil
 ENTRY_POINT_GROUP = "neurodeploy.targets"
 
 # target: where its instance is
-_OURS = {"cpu": "neurodeploy.targets.cpu:TARGET"}
+_OURS = {
+    "cpu": "neurodeploy.targets.cpu:TARGET",
+    "edge": "neurodeploy.targets.edge:TARGET",
+}
 
 
 def _places() -> dict[str, str]:

@@ -124,6 +124,6 @@ def _values_at_call(w: NodeWriter, node: Cell) -> None:
         w.value("int64_t", "t", "t")
     if "random_bits" in uses:
         start = "nd_fold(0, c->seed)"
-        for word in (f"UINT64_C({node.stream})", "c->ordinal + (uint64_t)row", "(uint64_t)t"):
+        for word in (f"UINT64_C({node.stream})", w.plan.sample_word, "(uint64_t)t"):
             start = f"nd_fold({start}, {word})"
         w.value("uint64_t", "key", start)

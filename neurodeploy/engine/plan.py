@@ -117,6 +117,11 @@ class Plan:
         """Whether sums are plain loops of C99; else they use vectors of the compiler."""
         return False
 
+    @property
+    def sample_word(self) -> str:
+        """The ordinal of the sample in the run, as C."""
+        return "c->ordinal + (uint64_t)row"
+
     def renewed(self, number: int) -> str:
         """Say in C whether an input may change from step to step."""
         return f"c->input_step[{number}] != 0"
@@ -193,13 +198,14 @@ class Plan:
         image = np.zeros(self.state_bytes, np.uint8)
         for slot in self.states:
             offset = self.slots[(slot.owner, slot.name)]
-            values = self._initial(slot)
+            values = self.initial(slot)
             if values is not None:
                 raw = np.ascontiguousarray(values).view(np.uint8).reshape(-1)
                 image[offset : offset + raw.size] = raw
         return image
 
-    def _initial(self, slot: StateSlot) -> Array | None:
+    def initial(self, slot: StateSlot) -> Array | None:
+        """Give the initial values of a state, of its shape or one for all; None for 0."""
         stored = DTYPES[self.stored_slot(slot)]
         if not isinstance(slot.initial, str):
             if slot.initial == 0 and np.copysign(1.0, float(slot.initial)) > 0:

@@ -1,0 +1,152 @@
+"""The edge target: C99 for microcontrollers and small computers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurodeploy.errors import CapabilityError, Finding, raise_findings
+from neurodeploy.ir.graph import Graph
+from neurodeploy.semantics.types import Float
+from neurodeploy.targets.base import (
+    Capabilities,
+    Lowered,
+    Option,
+    OptionValue,
+    Placement,
+    Resource,
+    Target,
+    plain_addresses,
+)
+from neurodeploy.targets.edge.boards import Board, boards
+
+if TYPE_CHECKING:
+    from neurodeploy.profile.energy import CostModel
+    from neurodeploy.targets.edge.source import EdgeUnit
+
+__all__ = ["TARGET", "EdgeTarget"]
+
+WEIGHT_BITS = 16
+LISTED = 8  # layers named where something is too large
+PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
+HINT = "neurodeploy quantize net.nd -o q.nd --calibrate data.npz"
+
+
+def _capabilities(board: Board) -> Capabilities:
+    return Capabilities(
+        name=board.name,
+        description=f"C99 for {board.description}",
+        weight_bits=WEIGHT_BITS,
+        float_state=False,
+        options=(
+            Option("prefix", "net", "what every name of the C interface begins with"),
+            Option("flash", board.flash or 0, "bytes of constants; 0 for no limit"),
+            Option("ram", board.ram or 0, "bytes of the context; 0 for no limit"),
+            Option("reuse", True, "let signals share memory; no: all can be read after a step"),
+        ),
+    )
+
+
+class EdgeTarget(Target):
+    """Emits an integer graph as C99 with a static memory plan."""
+
+    name = "edge"
+    profiles = tuple(_capabilities(b) for b in boards().values())
+
+    def lower(
+        self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]
+    ) -> Lowered:
+        """Check that nothing is a float; integers are emitted as they are."""
+        found = [
+            Finding(
+                f"sends {out!r} as floats, {capabilities.name!r} computes with integers",
+                node=name,
+                source=graph.node(name).source,
+                hint=HINT,
+            )
+            for (name, out), signal in graph.signals.items()
+            if isinstance(signal.type, Float)
+        ]
+        if not PREFIX.fullmatch(str(options["prefix"])):
+            found.append(
+                Finding(
+                    f"prefix {options['prefix']!r}",
+                    node="prefix",
+                    hint="lower-case letters, digits and _, a letter first",
+                )
+            )
+        raise_findings(CapabilityError, found)
+        return Lowered(graph)
+
+    def place(
+        self, lowered: Lowered, capabilities: Capabilities, options: Mapping[str, OptionValue]
+    ) -> Placement:
+        """Report constants and memory, by node and whole; refuse what exceeds the board."""
+        from neurodeploy.targets.edge.source import edge_unit
+
+        unit = edge_unit(lowered.graph, str(options["prefix"]), reuse=bool(options["reuse"]))
+        board = boards()[capabilities.name]
+        flash, ram = int(options["flash"]), int(options["ram"])
+        source = board.source or "counted from the graph"
+        total = sum(unit.flash.values()) + unit.reset_bytes
+        held = unit.plan.context_bytes()
+        resources = [
+            Resource("constants in flash", "", total, flash or None, "byte", source),
+            Resource("context in RAM", "", held, ram or None, "byte", source),
+            *(
+                Resource("constants in flash", name, used, None, "byte", "counted from the graph")
+                for name, used in unit.flash.items()
+                if used
+            ),
+        ]
+        raise_findings(CapabilityError, _too_large(resources, unit, lowered.graph))
+        return Placement(tuple(resources), plain_addresses(lowered.graph))
+
+    def emit(
+        self,
+        lowered: Lowered,
+        placement: Placement,
+        capabilities: Capabilities,
+        options: Mapping[str, OptionValue],
+        out: Path,
+    ) -> None:
+        """Write header, source, self-test and build files."""
+        from neurodeploy.targets.edge.folder import write_folder
+
+        write_folder(lowered.graph, boards()[capabilities.name], placement, options, out)
+
+    def costs(self, capabilities: Capabilities) -> CostModel:
+        """Give the generic table of operations in 45 nm CMOS."""
+        from neurodeploy.profile.energy import generic_cmos
+
+        return generic_cmos()
+
+
+def _too_large(resources: list[Resource], unit: EdgeUnit, graph: Graph) -> list[Finding]:
+    """Name what exceeds the board, and the layers that need most of it."""
+    found = []
+    shares = {"constants in flash": unit.flash, "context in RAM": unit.plan.node_bytes()}
+    for whole in (r for r in resources if not r.node):
+        if whole.limit is None or whole.used <= whole.limit:
+            continue
+        option = "flash" if "flash" in whole.name else "ram"
+        found.append(
+            Finding(
+                f"{whole.name}: {whole.used} bytes needed, {whole.limit} available",
+                hint=f"fewer bits, pruning, a smaller network, or --option {option}=N",
+                value=whole.used,
+                limit=whole.limit,
+            )
+        )
+        share = shares[whole.name]
+        found += [
+            Finding(f"{whole.name}: {share[n]} bytes", n, graph.node(n).source, value=share[n])
+            for n in sorted(share, key=lambda n: -share[n])[:LISTED]
+            if share[n]
+        ]
+    return found
+
+
+TARGET = EdgeTarget()
