@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurodeploy.errors import CapabilityError, Finding, raise_findings
+from neurodeploy.errors import CapabilityError, Finding, UsageError, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.semantics.types import Float
 from neurodeploy.targets.base import (
@@ -17,6 +17,8 @@ from neurodeploy.targets.base import (
     OptionValue,
     Placement,
     Resource,
+    Run,
+    RunnerFactory,
     Target,
     plain_addresses,
 )
@@ -116,6 +118,19 @@ class EdgeTarget(Target):
         from neurodeploy.targets.edge.folder import write_folder
 
         write_folder(lowered.graph, boards()[capabilities.name], placement, options, out)
+
+    def runners(self) -> Mapping[str, RunnerFactory]:
+        """Give QEMU: the emitted C on a Cortex-M."""
+
+        def qemu(graph: Graph, path: Path | None, options: Mapping[str, OptionValue]) -> Run:
+            from neurodeploy.targets.edge.qemu import QemuRun
+
+            unknown = sorted(set(options) - {"machine"})
+            if unknown:
+                raise UsageError(f"the runner qemu has no option {unknown[0]!r}", hint="machine")
+            return QemuRun(graph, str(options.get("machine", "cortex-m4")))
+
+        return {"qemu": qemu}
 
     def costs(self, capabilities: Capabilities) -> CostModel:
         """Give the generic table of operations in 45 nm CMOS."""

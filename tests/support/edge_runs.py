@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.plan import DTYPES
-from neurodeploy.targets.edge.memory import StaticPlan
+from neurodeploy.targets.edge.context import read_context, visible
 from neurodeploy.targets.edge.source import EdgeUnit
 
 __all__ = ["WARNINGS", "EdgeProgram"]
@@ -67,8 +67,9 @@ class EdgeProgram:
                 assert code == 0
                 for node, out in zip(plan.graph.outputs, outs, strict=True):
                     found.setdefault((node.name, "out"), []).append(out)
-                for key, place in self._visible(plan).items():
-                    found.setdefault(key, []).append(self._read(plan, key, place))
+                for key in visible(plan):
+                    held = self.context.view(np.uint8)
+                    found.setdefault(key, []).append(read_context(plan, held, key))
         return {
             key: np.stack(rows).reshape(samples, timesteps, *rows[0].shape)
             for key, rows in found.items()
@@ -76,23 +77,3 @@ class EdgeProgram:
 
     def _context(self) -> Any:
         return self.context.ctypes.data_as(ctypes.c_void_p)
-
-    def _visible(self, plan: StaticPlan) -> dict[Key, int]:
-        """Give what can be read after a step: states; without reuse, all signals."""
-        cells = {(c.name, s.name) for c in plan.graph.cells for s in c.states}
-        shown = {k: v for k, v in plan.slots.items() if k in cells}
-        ends = {n.name for n in plan.graph.outputs}
-        more = {} if plan.reuse else {k: v for k, v in plan.buffers.items() if k[0] not in ends}
-        return {**more, **shown}
-
-    def _read(self, plan: StaticPlan, key: Key, place: int) -> Array:
-        signal = plan.graph.signals[key]
-        kind = plan.stored(signal.type)
-        offset = plan.head_bytes
-        for other, count in plan.totals().items():
-            if other == kind:
-                break
-            offset += count * DTYPES[other].itemsize
-        offset += place * DTYPES[kind].itemsize
-        raw = self.context.view(np.uint8)[offset : offset + signal.size * DTYPES[kind].itemsize]
-        return raw.view(DTYPES[kind]).reshape(signal.shape).copy()

@@ -15,39 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_cases import DRAWN, drawn
 from edge_runs import EdgeProgram
 from neurodeploy.engine.compiler import find_compiler
-from neurodeploy.errors import CapabilityError
 from neurodeploy.reference import simulate
-from neurodeploy.targets.edge import TARGET
 from neurodeploy.targets.edge.golden import self_test
 from neurodeploy.targets.edge.source import edge_unit
-from neurodeploy.testing.random_graphs import (
-    RandomCase,
-    RandomProfile,
-    random_graph,
-    spiking_share,
-)
+from neurodeploy.testing.random_graphs import RandomCase, spiking_share
 from oracles import Ledger
 from tiers import sample_count
 
 COUNT = sample_count(200, 24)
 CHUNK = 8
-CAPABILITIES = next(p for p in TARGET.profiles if p.name == "host")
-DRAWN = {"drawn": 0, "taken": 0, "spiking": 0}
-
-
-def drawn(seed: int) -> RandomCase | None:
-    """Give a case that the target takes, or None."""
-    case = random_graph(np.random.default_rng(seed), RandomProfile.within(CAPABILITIES))
-    options = {o.name: o.default for o in CAPABILITIES.options}
-    DRAWN["drawn"] += 1
-    try:
-        TARGET.lower(case.graph, CAPABILITIES, options)
-    except CapabilityError:
-        return None
-    DRAWN["taken"] += 1
-    return case
 
 
 def check(case: RandomCase, seed: int, folder: Path, command: tuple[str, ...]) -> bool:

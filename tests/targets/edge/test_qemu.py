@@ -1,0 +1,118 @@
+"""The emitted C on machines of QEMU: Cortex-M4 in every state, 64-bit ARM by its self-test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import neurodeploy as nd
+from edge_cases import drawn
+from neurodeploy.data import as_samples
+from neurodeploy.errors import UsageError
+from neurodeploy.ir import Graph
+from neurodeploy.reference import all_outputs, simulate
+from neurodeploy.targets.edge.golden import self_test
+from neurodeploy.targets.edge.qemu import QemuRun
+from neurodeploy.targets.edge.source import edge_unit
+from neurodeploy.testing.random_graphs import spiking_share
+from oracles import Ledger
+from tiers import VERIFY, sample_count
+
+Array = npt.NDArray[Any]
+COUNT = sample_count(20, 3)
+CODE = 12 * 1024  # bytes of code without constants
+
+
+def on_machine(run: QemuRun, inputs: dict[str, Array], timesteps: int, what: str) -> bool:
+    """Compare all signals with the reference; say whether all populations spike."""
+    graph = run.unit.plan.graph
+    keys = [k for k in all_outputs(graph) if k[0] not in run.unit.plan.inputs]
+    found = run(inputs, timesteps, record=keys)
+    due = simulate(graph, inputs, timesteps, record=keys)
+    for key in keys:
+        assert np.array_equal(found[key], due[key].astype(found[key].dtype)), (what, key)
+    return spiking_share(due, graph) == 1
+
+
+@pytest.fixture
+def machine(oracle: Ledger) -> Ledger:
+    oracle("arm-none-eabi-gcc").record()
+    return oracle
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_random_networks(seed: int, machine: Ledger) -> None:
+    qemu = machine("qemu-system-arm")
+    case = drawn(seed)
+    if case is None:
+        pytest.skip("the target does not take this graph")
+    few = case.first(2)
+    qemu.record(spiking=on_machine(QemuRun(case.graph), few.inputs, case.timesteps, f"{seed}"))
+
+
+@pytest.fixture(scope="module")
+def digits() -> dict[str, Array]:
+    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
+        return dict(held)
+
+
+@pytest.mark.parametrize("name", ["cortex-m3", "cortex-m4", "cortex-m7"])
+def test_digits(name: str, digits: dict[str, Array], machine: Ledger) -> None:
+    """From flash, in little code, in every state; the same counts of instructions each time."""
+    qemu = machine("qemu-system-arm")
+    ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    snn = nd.convert(ann, data=digits["xtr"][:256], timesteps=4)
+    for graph, timesteps in ((snn, 4), (ann, 1)):
+        made = nd.quantize(graph, data=digits["xtr"][:256])
+        run = QemuRun(made, name)
+        inputs = dict(as_samples(made, digits["xte"][:2]).inputs)
+        qemu.record(spiking=on_machine(run, inputs, timesteps, name))
+        first = run.instructions
+        run(inputs, timesteps, record=[])
+        assert run.instructions == first > 100_000
+        constants = sum(run.unit.flash.values()) + run.unit.reset_bytes
+        assert 0 < run.text_bytes - constants < CODE
+
+
+def test_as_a_runner(digits: dict[str, Array], tmp_path: Path, machine: Ledger) -> None:
+    qemu = machine("qemu-system-arm")
+    ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    made: Graph = nd.quantize(ann, data=digits["xtr"][:64])
+    program = nd.compile(made, "cortex-m4", out=tmp_path / "fw", options={"prefix": "digits"})
+    few = digits["xte"][:8]
+    found = program.run(few, digits["yte"][:8], on="qemu")
+    assert np.array_equal(found.outputs, nd.run(made, few).outputs)
+    assert nd.compare(made, program, few, on_b="qemu").verdict == "exact"
+    with pytest.raises(UsageError, match="no option 'speed'"):
+        program.run(few, on="qemu", options={"speed": 1})
+    with pytest.raises(UsageError, match="no machine 'z80'"):
+        program.run(few, on="qemu", options={"machine": "z80"})
+    qemu.record()
+
+
+@pytest.mark.skipif(not VERIFY, reason="zig's first build for another machine takes minutes")
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_arm64(seed: int, tmp_path: Path, oracle: Ledger) -> None:
+    """Built by zig for Linux on 64-bit ARM; golden vectors of outputs and a hash of all states."""
+    oracle("ziglang")
+    qemu = oracle("qemu-aarch64")
+    case = drawn(seed)
+    if case is None:
+        pytest.skip("the target does not take this graph")
+    unit = edge_unit(case.graph, "net")
+    for name, text in (("net.h", unit.header), ("net.c", unit.source)):
+        (tmp_path / name).write_text(text, encoding="ascii")
+    (tmp_path / "test.c").write_text(self_test(unit, "net"), encoding="ascii")
+    call = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-O2"]
+    call += ["-std=c99", "-fno-sanitize=undefined", "-static", "-o", "test", "net.c", "test.c"]
+    subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run(["qemu-aarch64", str(tmp_path / "test")], check=False)
+    assert done.returncode == 0
+    qemu.record()
