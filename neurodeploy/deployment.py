@@ -23,6 +23,8 @@ from neurodeploy.ir.decoding import check_decoding, with_decoding
 from neurodeploy.ir.file import write_atomically
 from neurodeploy.ir.graph import Graph
 from neurodeploy.npz import save_npz
+from neurodeploy.quantize.scheme import scheme_of
+from neurodeploy.quantizing import quantize
 from neurodeploy.recipe import DEFAULTS, Recipe, read_recipe, recipe_text, with_settings
 from neurodeploy.sides import drawn_once
 from neurodeploy.targets.base import OptionValue
@@ -139,8 +141,20 @@ def _chain(
     if fed != recipe["convert"]["calibrate"]:  # else the conversion looks at it
         as_samples(ann, fed, layout=layout)
     tell("converting")
-    graph = _converted(ann, held, recipe, progress)
-    save(graph, part / "net.nd")
+    made = _converted(ann, held, recipe, progress)
+    save(made, part / "net.nd")
+    graph = made
+    if recipe["quantize"]["bits"]:
+        tell("quantising")
+        calibration = held or recipe["convert"]["calibrate"]
+        graph = quantize(
+            made,
+            data=calibration,
+            scheme=scheme_of(recipe["quantize"]),
+            layout=layout,
+            progress=progress,
+        )
+        save(graph, part / "quantized.nd")
     tell("compiling")
     options = recipe.get("option", {})
     artifact = compile(graph, str(recipe["compile"]["target"]), part / ARTIFACT, options)
@@ -154,15 +168,21 @@ def _chain(
     steps: dict[str, Mapping[str, object]] = {
         "convert": {
             "output": "net.nd",
-            "graph": graph.digest,
-            "changes": [c.to_json() for c in graph.changes],
+            "graph": made.digest,
+            "changes": [c.to_json() for c in made.changes],
         },
         "compile": artifact.to_json(),
         "run": recording.to_json(),
         "compare": comparison.to_json(),
         "profile": bill.to_json(),
     }
-    if graph != ann:
+    if graph != made:
+        steps["quantize"] = {
+            "output": "quantized.nd",
+            "graph": graph.digest,
+            "changes": [c.to_json() for c in graph.changes[len(made.changes) :]],
+        }
+    if made != ann:
         kept = run(ann, fed, on=None, layout=layout)
         steps["convert"] = {**steps["convert"], "ann_accuracy": kept.accuracy}
     write_atomically(part / "recipe.toml", recipe_text(recipe, folder).encode())
@@ -253,6 +273,8 @@ def _require_sound(recipe: Recipe, data: object, labels: object) -> None:
     parse_options(profile, recipe.get("option", {}))
     Comparison("exact", (), (), 1, 1, None).meets(str(recipe["compare"]["expect"]))
     check_seed(int(recipe["convert"]["seed"]))
+    if recipe["quantize"]["bits"]:
+        scheme_of(recipe["quantize"])
     if recipe["convert"]["decode"]:
         check_decoding(str(recipe["convert"]["decode"]))
     if labels is not None and (data is None or isinstance(data, str | os.PathLike)):

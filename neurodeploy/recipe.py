@@ -17,8 +17,8 @@ __all__ = ["DEFAULTS", "Recipe", "read_recipe", "recipe_text", "with_settings"]
 Recipe = dict[str, dict[str, OptionValue]]
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
-# every key that a recipe may hold; an empty text, the time axis -1 and 0 steps stand for "not
-# given"
+# every key that a recipe may hold; an empty text, the time axis -1 and 0 steps or bits stand
+# for "not given"
 DEFAULTS: Recipe = {
     "convert": {
         "model": "",
@@ -35,6 +35,17 @@ DEFAULTS: Recipe = {
         "keep-ann": False,
         "layout": "NT",
         "seed": 0,
+    },
+    "quantize": {
+        "bits": 0,
+        "state-bits": 16,
+        "activation-bits": 8,
+        "input-bits": 8,
+        "factor-bits": 15,
+        "grid": "uniform",
+        "granularity": "channel",
+        "fit": "mse",
+        "observer": "max",
     },
     "compile": {"target": ""},
     "run": {"input": ""},

@@ -104,6 +104,23 @@ def test_an_ann_is_converted(files: Path) -> None:
     assert steps["ann_accuracy"] == wanted
 
 
+@pytest.mark.parametrize("model", ["net.nd", "ann.nd"])
+def test_quantised_for_a_microcontroller(files: Path, model: str) -> None:
+    data = "x.npz" if model == "net.nd" else "values.npz"
+    settings = {"quantize.bits": 6, "option.prefix": "small"}
+    result = deploy(model, target="cortex-m4", data=data, out="fw", settings=settings)
+    assert result.met
+    assert result.comparison.verdict == "exact"  # the integers against the program
+    assert set(tree(Path("fw"))) >= {"net.nd", "quantized.nd", "artifact/small.c"}
+    assert result.steps["quantize"]["output"] == "quantized.nd"
+    assert result.steps["quantize"]["changes"]
+    first = tree(Path("fw"))
+    deploy("fw/recipe.toml", out="fw")
+    assert tree(Path("fw")) == first
+    with pytest.raises(CapabilityError, match="neurodeploy quantize --for cortex-m4"):
+        deploy(model, target="cortex-m4", data=data, out="floats")
+
+
 def test_from_memory(files: Path) -> None:
     x, y = spikes(), LABELS.copy()
     kept = x.copy()

@@ -225,7 +225,9 @@ def deploy(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="VERB.KEY=VALUE", help="Change the recipe: convert.timesteps=8."
+            "--set",
+            metavar="VERB.KEY=VALUE",
+            help="Change the recipe: convert.timesteps=8, quantize.bits=8.",
         ),
     ] = None,
 ) -> None:

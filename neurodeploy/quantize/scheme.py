@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from neurodeploy.errors import Finding, QuantizationError, raise_findings
 
-__all__ = ["Fit", "Granularity", "Grid", "Observer", "Scheme"]
+__all__ = ["Fit", "Granularity", "Grid", "Observer", "Scheme", "scheme_of"]
 
 Grid = Literal["uniform", "ternary", "power-of-two"]
 Fit = Literal["max", "mse"]
@@ -91,3 +92,17 @@ class Scheme:
             if getattr(self, f.name) != getattr(plain, f.name)
         ]
         return ", ".join(changed) or "defaults"
+
+
+def scheme_of(table: Mapping[str, str | int | float | bool]) -> Scheme:
+    """Give the scheme that a recipe's table says, its keys as the long options.
+
+    >>> scheme_of({"bits": 4, "fit": "max"}).described()
+    'weight bits 4, fit max'
+
+    Raises:
+        QuantizationError: a width or a name is out of its range.
+    """
+    names = {"bits": "weight_bits"}
+    given: Any = {names.get(k, k.replace("-", "_")): v for k, v in table.items()}
+    return Scheme(**given)
