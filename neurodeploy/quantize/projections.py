@@ -17,7 +17,7 @@ from neurodeploy.passes.weights import Weighted
 from neurodeploy.quantize.grids import grid_values, round_weights
 from neurodeploy.quantize.scheme import Scheme
 
-__all__ = ["QuantisedMap", "on_axis", "quantised_map"]
+__all__ = ["QuantisedMap", "channel_axis", "on_axis", "quantised_map"]
 
 Array = npt.NDArray[Any]
 FINE = 64  # base steps in a step of the weights, so that rounding it costs next to nothing
@@ -70,7 +70,7 @@ def quantised_map(
         scheme: Grid and fit.
         keep_bias: The bias stays in the projection, rounded to a step of its sums.
     """
-    axis = _channel_axis(op)
+    axis = channel_axis(op)
     rows = weight.reshape(1, -1)
     if axis is not None:
         rows = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
@@ -113,7 +113,7 @@ def _digits(rows: Array, base: float, scheme: Scheme) -> int:
     return min(scheme.factor_bits, max(0, math.ceil(math.log2(FINE * base / least))))
 
 
-def _channel_axis(op: Weighted) -> int | None:
+def channel_axis(op: Weighted) -> int | None:
     """Give the axis of the weights that runs along the output's channels; None for none."""
     if isinstance(op, Dense | Conv):
         return 0

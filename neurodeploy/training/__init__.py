@@ -19,16 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurodeploy.semantics.surrogate import Surrogate, register_surrogate, surrogate
+    from neurodeploy.training.fitting import fit
     from neurodeploy.training.graph_module import GraphModule, from_torch, to_torch
+    from neurodeploy.training.quantise_aware import quantization_aware
 
 __all__ = [
     "GraphModule",
     "Surrogate",
+    "fit",
     "from_torch",
+    "quantization_aware",
     "register_surrogate",
     "surrogate",
     "to_torch",
 ]
+
+
+# what stands in a file of its own
+_WHERE = {"fit": "fitting", "quantization_aware": "quantise_aware"}
 
 
 def __getattr__(name: str) -> Any:
@@ -40,7 +48,8 @@ def __getattr__(name: str) -> Any:
     from neurodeploy.errors import MissingDependencyError
 
     try:
-        module = importlib.import_module("neurodeploy.training.graph_module")
+        where = _WHERE.get(name, "graph_module")
+        module = importlib.import_module(f"neurodeploy.training.{where}")
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -29,6 +29,7 @@ from neurodeploy.training.stepper import Key, TorchStepper, Trace, signal_dtype
 __all__ = [
     "GraphModule",
     "Surrogate",
+    "attribute_of",
     "from_torch",
     "register_surrogate",
     "surrogate",
@@ -61,9 +62,9 @@ class GraphModule(nn.Module):
         for name, given in graph.tensors.items():
             data = torch.from_numpy(np.array(given.data)).to(signal_dtype(given.type))
             if name in trained:
-                self.tensors.register_parameter(_attribute(name), nn.Parameter(data))
+                self.tensors.register_parameter(attribute_of(name), nn.Parameter(data))
             else:
-                self.tensors.register_buffer(_attribute(name), data)
+                self.tensors.register_buffer(attribute_of(name), data)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GraphModule:
         memo[id(self.graph)] = self.graph  # a graph never changes
@@ -82,7 +83,7 @@ class GraphModule(nn.Module):
             raise UsageError(
                 f"the graph has no tensor {name!r}", hint=f"{list(self.graph.tensors)}"
             )
-        found: Tensor = getattr(self.tensors, _attribute(name))
+        found: Tensor = getattr(self.tensors, attribute_of(name))
         return found
 
     def forward(
@@ -164,7 +165,7 @@ class GraphModule(nn.Module):
         raise_findings(UsageError, found)
 
 
-def _attribute(name: str) -> str:
+def attribute_of(name: str) -> str:
     """Give the name under which torch holds a tensor; no two names share one."""
     escaped = name.replace("%", "%25").replace("/", "%2F").replace(".", "/")
     return f"{escaped}%" if not escaped or escaped in RESERVED else escaped
