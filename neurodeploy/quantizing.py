@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from neurodeploy.data import Data, as_samples, timesteps_of
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.data import Data, Samples, as_samples, timesteps_of
 from neurodeploy.errors import QuantizationError, UsageError
-from neurodeploy.execute import Progress, check_seed
+from neurodeploy.execute import Progress, check_seed, execute
 from neurodeploy.ir.graph import Graph
 from neurodeploy.quantize import QuantisationReport, Scheme, layer_errors, quantised
+from neurodeploy.quantize.mixed import bits_within, sensitivities
 from neurodeploy.runners import make_runner
+from neurodeploy.targets.base import Run
 from neurodeploy.targets.registry import resolve_target
 
 __all__ = ["quantization_report", "quantize"]
@@ -23,6 +31,8 @@ def quantize(
     scheme: Scheme | None = None,
     timesteps: int | None = None,
     target: str | None = None,
+    budget: int | None = None,
+    max_loss: float | None = None,
     layout: str = "NT",
     seed: int = 0,
     progress: Progress | None = None,
@@ -36,13 +46,18 @@ def quantize(
         scheme: All widths, grids and how they are chosen.
         timesteps: T of the calibration; by default that of the data, else the graph's.
         target: A target whose widest weight the bits must not exceed.
+        budget: Bytes that all weights may take, packed to their bits: each projection then gets
+            as few bits as measured to cost least (`neurodeploy.quantize.mixed`).
+        max_loss: Percentage points of accuracy on ``data`` that quantisation may cost; without
+            labels, of samples that change their class.
         layout: ``NT`` or ``TN``.
         seed: Seed of the choice of values that observers keep.
         progress: Called with (samples done, samples in all).
 
     Raises:
         QuantizationError: all nodes without an integer form, and layers that the data leave
-            silent; or more bits than the target's weights have.
+            silent; more bits than the target's weights have; a budget that no bits meet, or a
+            loss above ``max_loss``.
         UsageError: ``bits`` and a scheme with other bits are given.
     """
     check_seed(seed)
@@ -56,15 +71,67 @@ def quantize(
             hint=f"bits={widest}",
         )
     samples = as_samples(graph, data, layout=layout, timesteps=timesteps)
-    return quantised(
+    steps = timesteps_of(graph, samples, timesteps)
+
+    def inputs_of(made: Graph) -> Mapping[str, npt.NDArray[Any]]:
+        return as_samples(made, data, layout=layout, timesteps=timesteps).inputs
+
+    bits_of = None
+    if budget is not None:
+        found = sensitivities(graph, samples.inputs, inputs_of, steps, policy, make_runner=_fastest)
+        bits_of = bits_within(found, budget)
+    made = quantised(
         graph,
         samples.inputs,
-        timesteps_of(graph, samples, timesteps),
+        steps,
         policy,
-        make_runner=lambda made: make_runner(made, None)[1],
+        bits=bits_of,
+        make_runner=_fastest,
         seed=seed,
         progress=progress,
     )
+    if max_loss is not None:
+        _check_loss(graph, made, data, samples, steps, layout, max_loss)
+    return made
+
+
+def _fastest(graph: Graph) -> Run:
+    return make_runner(graph, None)[1]
+
+
+def _check_loss(
+    graph: Graph,
+    made: Graph,
+    data: Data,
+    samples: Samples,
+    timesteps: int,
+    layout: str,
+    most: float,
+) -> None:
+    """Refuse a graph that loses more than it may.
+
+    Raises:
+        QuantizationError: it does; or the graph classifies nothing.
+    """
+    runs = [
+        execute(g, _fastest(g), s, timesteps)
+        for g, s in (
+            (graph, samples),
+            (made, as_samples(made, data, layout=layout, timesteps=timesteps)),
+        )
+    ]
+    before, after = runs
+    if before.predictions is None or after.predictions is None:
+        raise QuantizationError("max_loss is given, and the graph classifies nothing")
+    lost = float(np.mean(before.predictions != after.predictions))
+    what = "of the samples change their class"
+    if before.accuracy is not None and after.accuracy is not None:
+        lost, what = before.accuracy - after.accuracy, "points of accuracy are lost"
+    if 100 * lost > most:
+        raise QuantizationError(
+            f"{100 * lost:.2f} {what}, {most:g} may",
+            hint="more bits, a larger budget, or training with rounded weights",
+        )
 
 
 def quantization_report(
@@ -96,6 +163,6 @@ def quantization_report(
         given[0].inputs,
         given[1].inputs,
         timesteps_of(before, given[0], timesteps),
-        make_runner=lambda made: make_runner(made, None)[1],
+        make_runner=_fastest,
         progress=progress,
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from neurodeploy.errors import Finding, UsageError, raise_findings
 from neurodeploy.targets.base import Capabilities, Limit, Option, OptionValue
 
-__all__ = ["overridden_limits", "parse_options"]
+__all__ = ["byte_size", "overridden_limits", "parse_options"]
 
 _OVERRIDE = "--option"
 
@@ -94,6 +94,18 @@ def _unusable(option: Option, value: OptionValue) -> Finding:
     if option.choices:
         wanted = "one of " + ", ".join(str(c) for c in option.choices)
     return Finding(f"{value!r} is not {wanted}", node=option.name, hint=option.meaning)
+
+
+def byte_size(text: str) -> int:
+    """Read a size such as ``64KiB``.
+
+    Raises:
+        UsageError: it is none, or negative.
+    """
+    size = _size(text)
+    if size is None or size < 0:
+        raise UsageError(f"{text!r} is no size", hint="such as 64KiB")
+    return size
 
 
 def _size(value: OptionValue) -> int | None:

@@ -36,6 +36,19 @@ def quantize(
         str | None,
         typer.Option("--for", metavar="TARGET", help="A target whose weights must hold the bits."),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Bytes for all weights, such as 64KiB: each layer gets the bits that cost least.",
+        ),
+    ] = None,
+    max_loss: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="Points of accuracy on the calibration data that may be lost."
+        ),
+    ] = None,
     state_bits: Annotated[
         int, typer.Option(metavar="N", help="Bits of membranes and currents, 8 to 32.")
     ] = 16,
@@ -70,6 +83,7 @@ def quantize(
     from neurodeploy.quantize.scheme import Scheme
     from neurodeploy.quantizing import quantization_report
     from neurodeploy.quantizing import quantize as quantised
+    from neurodeploy.targets.options import byte_size
 
     check_place(out, ".nd")
     if calibrate is None:
@@ -96,6 +110,8 @@ def quantize(
             scheme=scheme,
             timesteps=timesteps,
             target=for_,
+            budget=None if budget is None else byte_size(budget),
+            max_loss=max_loss,
             layout=layout,
             seed=seed,
             progress=progress,

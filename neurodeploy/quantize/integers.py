@@ -39,6 +39,7 @@ class Integers:
         scheme: Widths and grids.
         units: Units of its cells.
         spans: What the calibration data of each input that is a number are.
+        bits: Bits of the weights of single projections, where not the scheme's.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Integers:
         scheme: Scheme,
         units: Mapping[str, CellUnits],
         spans: Mapping[str, Span],
+        bits: Mapping[str, int] | None = None,
     ) -> None:
         self.graph = graph
         self.scheme = scheme
         self.units = units
         self.spans = spans
+        self.bits = bits or {}
         self.draft = Draft(graph, STEP)
         self.maps: dict[str, QuantisedMap] = {}
         self.findings: list[Finding] = []
@@ -144,6 +147,7 @@ class Integers:
         if arrived.size != 1:
             raise QuantizationError("what arrives has a step per channel")
         weight = self.graph.tensors[op.weight].data.astype(np.float64)
+        scheme = replace(self.scheme, weight_bits=self.bits.get(node.name, self.scheme.weight_bits))
         here = any(e.delay for e in readers) or any(
             not isinstance(self.graph.node(e.target), Cell) for e in readers
         )
@@ -155,7 +159,7 @@ class Integers:
             float(arrived),
             unit,
             out,
-            self.scheme,
+            scheme,
             keep_bias=here,
         )
         self.maps[node.name] = made
@@ -168,10 +172,10 @@ class Integers:
         self.draft.note(
             node.name,
             f"{made.kind.bits}-bit weights"
-            + (f", {self.scheme.grid}" if self.scheme.grid != "uniform" else "")
-            + f", one step per {self.scheme.granularity}",
+            + (f", {scheme.grid}" if scheme.grid != "uniform" else "")
+            + f", one step per {scheme.granularity}",
             f"bounded: signal to noise ratio {ratio:.1f} dB",
-            self.scheme.described(),
+            scheme.described(),
         )
 
     def _cell(self, node: Cell) -> None:

@@ -34,6 +34,7 @@ def quantised(
     timesteps: int,
     scheme: Scheme,
     *,
+    bits: Mapping[str, int] | None = None,
     make_runner: MakeRunner = reference_runner,
     seed: int = 0,
     progress: Progress | None = None,
@@ -49,6 +50,7 @@ def quantised(
         inputs: Calibration samples by input node.
         timesteps: Steps of a calibration run.
         scheme: Widths and grids.
+        bits: Bits of the weights of single projections, by node, where not the scheme's.
         make_runner: Gives what runs the float graph; the reference by default.
         seed: Seed of the choice of values that observers keep.
         progress: Called with (samples done, samples in all).
@@ -63,7 +65,7 @@ def quantised(
             "the graph holds no float weights", hint="it is quantised already; start from floats"
         )
     ready = prepared(graph)
-    raise_findings(QuantizationError, _findings(ready))
+    raise_findings(QuantizationError, [*_findings(ready), *_unknown(ready, bits or {})])
     keys = wanted_keys(ready)
     run = make_runner(ready)
     seen = observe(ready, run, inputs, timesteps, keys, seed=seed, progress=progress)
@@ -73,7 +75,16 @@ def quantised(
         if x.dtype.kind == "f"
     }
     units = cell_units(ready, seen, scheme)
-    return Integers(ready, scheme, units, spans).run()
+    return Integers(ready, scheme, units, spans, bits).run()
+
+
+def _unknown(graph: Graph, bits: Mapping[str, int]) -> list[Finding]:
+    weighted = [n.name for n in graph.nodes if isinstance(n, Map) and hasattr(n.op, "weight")]
+    return [
+        Finding("no projection of this name", node=name, hint=f"projections: {weighted}")
+        for name in bits
+        if name not in weighted
+    ]
 
 
 def _findings(graph: Graph) -> list[Finding]:
