@@ -191,6 +191,9 @@ def _cell_findings(
                 f"initial value of {state.name!r} of shape {list(given.data.shape)} does not "
                 f"broadcast to {list(node.shape)}"
             )
+    whole = {n for n, i in node.program.outputs if isinstance(node.program.instrs[i].type, Int)}
+    for name in dict(node.steps).keys() - whole:
+        yield finding(f"a step of {name!r}, which is no output of integers")
     if node.start < 0 or node.stream < 0:
         yield finding(f"start {node.start} and stream {node.stream} are not both at least 0")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from neurodeploy.ir.nodes import Cell, Node, ParamRef, StateRef
 from neurodeploy.ir.types import (
     BOOL,
     NumType,
+    QType,
     Signal,
     Tensor,
     expression_type,
@@ -110,8 +111,11 @@ def cell_signals(node: Node) -> dict[str, Signal]:
     if not isinstance(node, Cell):
         return {}
     signals: dict[str, Signal] = {}
+    steps = dict(node.steps)
     for name, index in node.program.outputs:
         num = stored_type(node.program.instrs[index].type)
+        if isinstance(num, QType) and name in steps:
+            num = replace(num, scale=(steps[name],))
         signals[name] = Signal(node.shape, num, output_kind(node.program, name))
     for state in node.states:
         signals[state.name] = Signal(

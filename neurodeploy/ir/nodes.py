@@ -140,6 +140,7 @@ class Cell(Node):
         states: Types and initial values of its states.
         start: Before this step the cell is inert: outputs 0, states untouched.
         stream: Number of its random stream; the same after renaming.
+        steps: By output, the real value of 1, where that is an integer that stands for one.
         definition: Registered name that it was traced from; provenance.
         options: Options that it was traced with; provenance.
     """
@@ -150,6 +151,7 @@ class Cell(Node):
     states: tuple[StateRef, ...] = ()
     start: int = 0
     stream: int = 0
+    steps: tuple[tuple[str, float], ...] = field(default=(), metadata={"sparse": True})
     definition: str = field(default="", compare=False)
     options: Provenance = field(default=(), compare=False)
     family: ClassVar[str] = "Cell"

@@ -3,8 +3,10 @@
 - str, int, float, bool, None, ``Literal`` and unions of them are told apart by the JSON type: a
   bool is no int, and a float always has a point or an exponent.
 - ``tuple[X, ...]`` and ``tuple[X, Y]`` are lists.
-- A dataclass is an object with all of its fields. Where several may stand, its class is named:
-  under ``family`` for a node, else under ``class``.
+- A dataclass is an object with all of its fields; one that is marked `SPARSE` stands there only
+  where it differs from its default, so that files from before it existed stay what they are.
+  Where several classes may stand, the object names its own: under ``family`` for a node, else
+  under ``class``.
 - A `Program` has the form that it gives itself.
 
 Reading accepts exactly what writing gives, and reports all that is wrong with its place.
@@ -25,7 +27,9 @@ from neurodeploy.errors import Finding, GraphError, SemanticsError
 from neurodeploy.ir.strict_json import Json, dump, shown
 from neurodeploy.semantics.program import Program
 
-__all__ = ["MAX_FINDINGS", "Found", "decode", "encode"]
+__all__ = ["MAX_FINDINGS", "SPARSE", "Found", "decode", "encode"]
+
+SPARSE = "sparse"  # key of a field's metadata
 
 MAX_FINDINGS = 200
 _BAD = object()
@@ -160,8 +164,12 @@ def _encode_object(value: object, cls: type, path: str, content: bool) -> dict[s
     return {
         f.name: encode(getattr(value, f.name), hint, _join(path, f.name), content=content)
         for f, hint in _hints(cls)
-        if f.compare or not content
+        if (f.compare or not content) and not _left_out(f, getattr(value, f.name))
     }
+
+
+def _left_out(f: Field[Any], value: object) -> bool:
+    return bool(f.metadata.get(SPARSE)) and value == f.default
 
 
 def _encode_list(value: tuple[object, ...], hint: Any, path: str, content: bool) -> Json:
@@ -232,6 +240,10 @@ def _decode_object(data: dict[str, Json], hint: Any, path: str, found: Found) ->
         known.add(f.name)
         if f.name in data:
             values[f.name] = decode(data[f.name], inner, _join(path, f.name), found)
+            if _left_out(f, values[f.name]):
+                found.add(path, f"the field {f.name!r} holds its default, and is then left out")
+        elif f.metadata.get(SPARSE):
+            values[f.name] = f.default
         else:
             found.add(path, f"the field {f.name!r} is missing")
             values[f.name] = _BAD

@@ -23,10 +23,8 @@ from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.quantize.units import CellUnits, Span, input_step
 from neurodeploy.semantics.types import Bool, Float, Int
 
-__all__ = ["STEP_OF", "Integers"]
+__all__ = ["Integers"]
 
-# metadata: real value of 1 of what a cell sends, where that is a number
-STEP_OF = "step."
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
 
@@ -85,14 +83,7 @@ class Integers:
         if self.findings:
             raise QuantizationError(self.findings)
         self._initial_values()
-        made = self.draft.finish()
-        steps = {
-            f"{STEP_OF}{name}": repr(units.steps[out])
-            for name, units in self.units.items()
-            for out in self.graph.node(name).outputs[:1]
-            if out in units.steps
-        }
-        return replace(made, metadata=tuple(sorted({**dict(made.metadata), **steps}.items())))
+        return self.draft.finish()
 
     def step(self, key: Key) -> Array:
         """Give the real value of 1 of a signal; it broadcasts to the signal's shape."""
@@ -206,8 +197,10 @@ class Integers:
             stored = self.draft.store(name, made.params[port.name], kind, owner=node.name)
             refs.append(ParamRef(port.name, stored, port.name in made.timed))
         states = tuple(self._state(node, ref, units) for ref in node.states)
+        held = {s.name for s in states}
+        steps = tuple((n, step) for n, step in units.steps.items() if n not in held)
         self.draft.nodes[node.name] = replace(
-            node, program=made.program, params=tuple(refs), states=states
+            node, program=made.program, params=tuple(refs), states=states, steps=steps
         )
         if units.states or any(isinstance(p.type, Float) for p in node.program.inputs):
             bits = f"{self.scheme.state_bits}-bit states" if units.states else "integers"

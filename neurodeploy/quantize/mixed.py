@@ -18,7 +18,7 @@ from neurodeploy.errors import QuantizationError
 from neurodeploy.execute import reference_runner
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Map
-from neurodeploy.quantize.integers import STEP_OF
+from neurodeploy.ir.types import QType
 from neurodeploy.quantize.post_training import quantised
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.recording import decode
@@ -127,11 +127,10 @@ def _outputs(graph: Graph, run: Run, inputs: Mapping[str, Array], timesteps: int
     """Give the decoded outputs, as real values."""
     keys = [(n.name, "out") for n in graph.outputs]
     trace = run(inputs, timesteps, record=keys)
-    steps = dict(graph.metadata)
     found = []
     for node in graph.outputs:
-        source = graph.edges_into[node.name][0].source
-        scale = float(steps.get(f"{STEP_OF}{source}", 1.0))
+        kind = graph.signals[(node.name, "out")].type
+        scale = kind.scale[0] if isinstance(kind, QType) else 1.0
         values = np.asarray(decode(trace[(node.name, "out")], node.decode), np.float64)
         found.append(values * (1.0 if node.decode == "first" else scale))
     return found

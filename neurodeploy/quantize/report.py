@@ -12,7 +12,6 @@ import numpy.typing as npt
 from neurodeploy.execute import Progress, reference_runner
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.types import BOOL, QType
-from neurodeploy.quantize.integers import STEP_OF
 from neurodeploy.tables import aligned
 from neurodeploy.targets.base import Run
 
@@ -149,7 +148,8 @@ def _sums(before: Graph, after: Graph, key: tuple[str, str], a: Array, b: Array)
     if before.signals[key].type == BOOL:
         return np.array([a.sum(), b.sum(), (a != b).sum(), a.size], np.float64)
     x = np.asarray(a, np.float64)
-    scale = float(dict(after.metadata).get(f"{STEP_OF}{key[0]}", 1.0))
+    kind = after.signals[key].type
+    scale = kind.scale[0] if isinstance(kind, QType) else 1.0
     y = np.asarray(b, np.float64) * scale
     return np.array([np.square(x).sum(), np.square(y).sum(), np.square(x - y).sum(), x.size])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,9 @@ import neurodeploy as nd
 from engine_runs import assert_equal_traces
 from neurodeploy.data import as_samples
 from neurodeploy.engine import build
-from neurodeploy.errors import QuantizationError
+from neurodeploy.errors import GraphError, QuantizationError
 from neurodeploy.ir import Graph
+from neurodeploy.ir.types import QType
 from neurodeploy.quantize import Scheme, quantised
 from neurodeploy.reference import all_outputs, simulate
 from neurodeploy.semantics.types import F64
@@ -126,3 +129,24 @@ def test_random_networks(start: int, oracle: Ledger) -> None:
     assert made
     for error in refused:
         assert all(f.node for f in error.findings) or "no float weights" in str(error), error
+
+
+def test_steps_stand_in_the_types_and_in_the_file(
+    ann: Graph, digits: dict[str, Array], tmp_path: Path
+) -> None:
+    """What an integer stands for is told by every signal, and is part of what a graph is."""
+    made = nd.quantize(ann, data=digits["xtr"][:64])
+    nd.save(made, tmp_path / "q.nd")
+    assert nd.load(tmp_path / "q.nd") == made
+    for node in made.nodes:
+        kind = made.signals[(node.name, "out")].type
+        assert isinstance(kind, QType)
+        assert kind.scale != (1.0,), node.name
+    cell = next(c for c in made.cells if c.steps)
+    doubled = replace(cell, steps=tuple((n, 2 * s) for n, s in cell.steps))
+    nodes = tuple(doubled if n.name == cell.name else n for n in made.nodes)
+    assert replace(made, nodes=nodes).digest != made.digest
+    with pytest.raises(GraphError, match="a step of 'v', which is no output of integers"):
+        replace(made, nodes=tuple(
+            replace(n, steps=(("v", 1.0),)) if n.name == cell.name else n for n in made.nodes
+        ))  # fmt: skip

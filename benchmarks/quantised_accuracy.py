@@ -1,0 +1,128 @@
+"""Print the accuracy of trained networks as integers: post-training, and trained with rounding.
+
+    python benchmarks/quantised_accuracy.py [digits] [mnist] [l2mu]
+
+digits: the CNN that ships with neurodeploy, as a spiking network of 4 steps. mnist: the network of
+sinabs' source distribution (SINABS names that file) as a spiking network of 4 steps, on 2,000 of
+the 10,000 digits. l2mu: the published recurrent Braille network, on all 1,158 samples; its
+training data are among them, so that its figures say what quantisation changes and nothing else.
+Data and weights are looked for in the folder DATA.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+import neurodeploy as nd
+from neurodeploy.quantize import Scheme
+from neurodeploy.training import fit, from_torch, quantization_aware, to_torch
+
+torch.set_num_threads(1)
+DATA = Path(os.environ.get("DATA", "data"))
+SCHEMES = {
+    "8 bits": Scheme(),
+    "4 bits": Scheme(weight_bits=4),
+    "ternary": Scheme(grid="ternary"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A float graph with data, and how it is trained with rounded weights."""
+
+    graph: nd.Graph
+    calibration: Any
+    train: tuple[Any, Any]
+    test: tuple[Any, Any]
+    timesteps: int | None
+    epochs: dict[str, int]
+    rate: float
+
+
+def digits() -> Task:
+    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
+        xtr, ytr, xte, yte = (held[k] for k in ("xtr", "ytr", "xte", "yte"))
+    ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    snn = nd.convert(ann, data=xtr[:256], timesteps=4)
+    return Task(snn, xtr[:256], (xtr, ytr), (xte, yte), 4, {"4 bits": 6, "ternary": 15}, 1e-3)
+
+
+def mnist() -> Task:
+    shapes = [(20, 1, 5), (32, 20, 5), (128, 32, 3)]
+    convolutions = [torch.nn.Conv2d(i, o, k, bias=False) for o, i, k in shapes]
+    layers: list[torch.nn.Module] = []
+    for layer in convolutions:
+        layers += [layer, torch.nn.ReLU(), torch.nn.AvgPool2d(2)]
+    dense = [torch.nn.Linear(128, 500, bias=False), torch.nn.Linear(500, 10, bias=False)]
+    net = torch.nn.Sequential(*layers, torch.nn.Flatten(), dense[0], torch.nn.ReLU(), dense[1])
+    with tarfile.open(os.environ["SINABS"]) as archive:
+        name = next(n for n in archive.getnames() if n.endswith("tests/mnist_params.pt"))
+        packed = archive.extractfile(name)
+        assert packed is not None
+        state = torch.load(io.BytesIO(packed.read()), weights_only=True)
+    with torch.no_grad():
+        values = [v for k, v in state.items() if k.endswith("weight")]
+        for parameter, value in zip(net.parameters(), values, strict=True):
+            parameter.copy_(value)
+    with np.load(DATA / "mnist10k.npz") as held:
+        x, y = (held["x"].astype(np.float32) / 255)[:, None], held["y"].astype(np.int64)
+    pick = np.random.default_rng(0).permutation(len(x))
+    test, train = pick[:2000], pick[2000:]
+    ann = nd.load(net.eval(), example=x[:4])
+    snn = nd.convert(ann, data=x[train[:256]], timesteps=4)
+    some = train[:3000]
+    return Task(
+        snn, x[train[:256]], (x[some], y[some]), (x[test], y[test]), 4,
+        {"4 bits": 2, "ternary": 4}, 5e-4,
+    )  # fmt: skip
+
+
+def l2mu() -> Task:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+    from l2mu import braille
+    from l2mu import l2mu as network
+
+    x, y = braille()
+    graph = nd.load(network(), example=x[:4], time_axis=0)
+    return Task(graph, x[:128], (x, y), (x, y), None, {"4 bits": 2}, 2e-4)
+
+
+def accuracy(graph: nd.Graph, task: Task) -> str:
+    found = nd.run(graph, *task.test, timesteps=task.timesteps, on="engine").accuracy
+    return "-" if found is None else f"{100 * found:.2f}"
+
+
+def main(names: list[str]) -> None:
+    tasks: dict[str, Callable[[], Task]] = {"digits": digits, "mnist": mnist, "l2mu": l2mu}
+    print("| network | float | scheme | post-training | trained with rounding |")
+    print("| -- | -- | -- | -- | -- |")
+    for name in names or list(tasks):
+        task = tasks[name]()
+        before = accuracy(task.graph, task)
+        for scheme_name, scheme in SCHEMES.items():
+            made = nd.quantize(task.graph, data=task.calibration, scheme=scheme)
+            row = [name, before, scheme_name, accuracy(made, task), "-"]
+            epochs = task.epochs.get(scheme_name)
+            if epochs:
+                module = quantization_aware(to_torch(task.graph), scheme)
+                fit(module, *task.train, timesteps=task.timesteps, epochs=epochs, rate=task.rate)
+                trained = from_torch(module, task.graph)
+                row[-1] = accuracy(nd.quantize(trained, data=task.calibration, scheme=scheme), task)
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
