@@ -54,7 +54,8 @@ class Task:
 
 def digits() -> Task:
     with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
-        xtr, ytr, xte, yte = (held[k] for k in ("xtr", "ytr", "xte", "yte"))
+        xtr, xte = (held[k].astype(np.float32) / np.float32(held["scale"]) for k in ("xtr", "xte"))
+        ytr, yte = held["ytr"], held["yte"]
     ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
     snn = nd.convert(ann, data=xtr[:256], timesteps=4)
     return Task(snn, xtr[:256], (xtr, ytr), (xte, yte), 4, {"4 bits": 6, "ternary": 15}, 1e-3)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-import numpy as np
 import pytest
 
 import neurodeploy as nd
+from demo_digits import demo_ann, demo_digits
 from neurodeploy.errors import QuantizationError
 from neurodeploy.ir import Graph
 from neurodeploy.quantize.mixed import WIDTHS, Sensitivity, bits_within, weight_bytes
@@ -40,12 +38,12 @@ def test_weights_are_packed_to_their_bits() -> None:
 
 @pytest.fixture(scope="module")
 def ann() -> Graph:
-    return nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    return demo_ann()
 
 
 def test_a_trained_network_within_a_budget(ann: Graph) -> None:
-    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
-        x, y = held["xtr"][:64], held["ytr"][:64]
+    digits = demo_digits()
+    x, y = digits["xtr"][:64], digits["ytr"][:64]
     weights = {n.name: ann.tensors[n.op.weight].data.size for n in ann.nodes if hasattr(
         getattr(n, "op", None), "weight")}  # fmt: skip
     budget = 24_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import neurodeploy as nd
+from demo_digits import demo_ann, demo_digits
 from engine_runs import assert_equal_traces
 from neurodeploy.data import as_samples
 from neurodeploy.engine import build
@@ -31,13 +31,12 @@ T = 8
 
 @pytest.fixture(scope="module")
 def digits() -> dict[str, Array]:
-    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
-        return dict(held)
+    return demo_digits()
 
 
 @pytest.fixture(scope="module")
 def ann() -> Graph:
-    return nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    return demo_ann()
 
 
 @pytest.fixture(scope="module")

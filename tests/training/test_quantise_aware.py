@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 import neurodeploy as nd  # noqa: E402
+from demo_digits import demo_ann, demo_digits  # noqa: E402
 from neurodeploy.errors import DataError, UsageError  # noqa: E402
 from neurodeploy.ir import Graph, GraphBuilder  # noqa: E402
 from neurodeploy.quantize import Scheme  # noqa: E402
@@ -93,10 +92,8 @@ def test_what_is_no_use_is_refused() -> None:
 )
 def test_digits(scheme: Scheme, points: float, epochs: int) -> None:
     """Four bits within half a point of floats, ternary within two, as integers."""
-    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
-        xtr, ytr, xte, yte = (held[k] for k in ("xtr", "ytr", "xte", "yte"))
-    ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
-    snn = nd.convert(ann, data=xtr[:256], timesteps=4)
+    xtr, ytr, xte, yte = (demo_digits()[k] for k in ("xtr", "ytr", "xte", "yte"))
+    snn = nd.convert(demo_ann(), data=xtr[:256], timesteps=4)
     module = quantization_aware(to_torch(snn), scheme)
     losses = fit(module, xtr, ytr, timesteps=4, epochs=epochs)
     assert losses[-1] < losses[0]

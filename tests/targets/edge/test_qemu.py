@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import neurodeploy as nd
+from demo_digits import demo_ann, demo_digits
 from edge_cases import drawn
 from neurodeploy.data import as_samples
 from neurodeploy.errors import UsageError
@@ -59,15 +59,14 @@ def test_random_networks(seed: int, machine: Ledger) -> None:
 
 @pytest.fixture(scope="module")
 def digits() -> dict[str, Array]:
-    with np.load(str(files("neurodeploy.demo") / "digits.npz")) as held:
-        return dict(held)
+    return demo_digits()
 
 
 @pytest.mark.parametrize("name", ["cortex-m3", "cortex-m4", "cortex-m7"])
 def test_digits(name: str, digits: dict[str, Array], machine: Ledger) -> None:
     """From flash, in little code, in every state; the same counts of instructions each time."""
     qemu = machine("qemu-system-arm")
-    ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    ann = demo_ann()
     snn = nd.convert(ann, data=digits["xtr"][:256], timesteps=4)
     for graph, timesteps in ((snn, 4), (ann, 1)):
         made = nd.quantize(graph, data=digits["xtr"][:256])
@@ -83,7 +82,7 @@ def test_digits(name: str, digits: dict[str, Array], machine: Ledger) -> None:
 
 def test_as_a_runner(digits: dict[str, Array], tmp_path: Path, machine: Ledger) -> None:
     qemu = machine("qemu-system-arm")
-    ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
+    ann = demo_ann()
     made: Graph = nd.quantize(ann, data=digits["xtr"][:64])
     program = nd.compile(made, "cortex-m4", out=tmp_path / "fw", options={"prefix": "digits"})
     few = digits["xte"][:8]
