@@ -20,6 +20,7 @@ from neurodeploy.engine.sums import Sum, emit_finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import Conv, ConvTranspose
+from neurodeploy.ir.types import BOOL
 
 __all__ = ["emit_conv", "emit_conv_transpose"]
 
@@ -80,7 +81,7 @@ def _scatter(
         parts = weight.reshape(op.groups, outs, ins, *grid.k)
         return np.ascontiguousarray(parts.transpose(0, 2, 3, 4, 5, 1)[:, :, :, :, ::-1])
 
-    stored = w.weights("w", t, packed, op.weight)
+    stored = w.weights("w", t, packed, op.weight, unit=outs)
     (_, my, mx), (kz, ky, kx) = grid.m, grid.k
     row = f"(((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx * outs}"
     point = f"(oz * {my} + oy) * {mx}"
@@ -93,11 +94,11 @@ def _scatter(
             f"const nd_int e = left + {kx} > {mx} ? {mx} - left : {kx};",
         ]
         to = f"({point} + left + b) * {outs}"
-        run = _run(t, stored, to, f"{row} + b * {outs}", f"(e - b) * {outs}")
+        run = _run(w, t, stored, to, f"{row} + b * {outs}", f"(e - b) * {outs}", outs)
         inner = ["if (b < e) {", *run, "}"]
     else:
         to = f"({point} + ox) * {count} + g * {outs}"
-        run = _run(t, stored, to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
+        run = _run(w, t, stored, to, f"{row} + ({kx - 1} - kx) * {outs}", outs, outs)
         inner = grid.reached(2, run)
     taps = grid.reached(0, grid.reached(1, inner))
     return _spread(w, op, grid, arrived, t, [*before, *taps])
@@ -112,7 +113,7 @@ def _spread(
     source = [
         f"const {arrived} v = x[(g * {ins} + j) * {prod(grid.n)} + i];",
         "if (v != 0) {",
-        f"const {t} f = ({t})v;",
+        *(["(void)v;"] if w.plan.plain and x.type == BOOL else [f"const {t} f = ({t})v;"]),
         *taps,
         "}",
     ]
@@ -121,12 +122,14 @@ def _spread(
     return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
 
 
-def _run(t: str, stored: str, to: str, row: str, count: int | str) -> list[str]:
+def _run(
+    w: NodeWriter, t: str, stored: str, to: str, row: str, count: int | str, unit: int
+) -> list[str]:
     return [
         f"{t} *restrict to = acc + {to};",
         f"const {stored} *restrict from = w + {row};",
         f"const nd_int run = {count};",
-        *loop("r", "run", [f"const {t} p = from[r] * f;", "to[r] += p;"]),
+        *w.plan.add_row(stored, t, w.signal(0).type == BOOL, unit, "run"),
     ]
 
 
@@ -146,10 +149,10 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
         # [input channel][kz][ky][kx][output channel of the group]
         return np.ascontiguousarray(np.moveaxis(weight.reshape(x.shape[0], outs, *grid.k), 1, -1))
 
-    stored = w.weights("w", t, packed, op.weight)
+    stored = w.weights("w", t, packed, op.weight, unit=outs)
     to = f"((oz * {my} + oy) * {mx} + ox) * {count} + g * {outs}"
     row = f"((((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx} + kx) * {outs}"
-    taps = _run(t, stored, to, row, outs)
+    taps = _run(w, t, stored, to, row, outs, outs)
     for axis in (2, 1, 0):
         taps = grid.reached(axis, taps, transposed=True)
     emit_finish(w, total, op.bias, 0, _spread(w, op, grid, arrived, t, taps))

@@ -96,14 +96,13 @@ def _plain_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int) -> N
     weight = w.plan.graph.tensors[op.weight].data
     targets, sources = weight.shape
     t = total.kind
-    stored = w.weights("w", t, lambda: np.ascontiguousarray(weight.T), op.weight)
     spikes = w.signal(0).type == BOOL
-    add = ["to[r] += from[r];"] if spikes else [f"const {t} p = from[r] * f;", "to[r] += p;"]
+    stored = w.weights("w", t, lambda: np.ascontiguousarray(weight.T), op.weight, unit=targets)
     source = [
         f"if (x[o * {sources} + i] != 0) {{",
         *([] if spikes else [f"const {t} f = ({t})x[o * {sources} + i];"]),
         f"const {stored} *restrict from = w + i * {targets};",
-        *loop("r", targets, add),
+        *w.plan.add_row(stored, t, spikes, targets, targets),
         "}",
     ]
     w.lines += loop(

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.engine.text import loop
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Reduce
 from neurodeploy.ir.ops import MaxPool, Reshape, Synapses
 from neurodeploy.ir.state import StateSlot, graph_state
 from neurodeploy.ir.types import NumType, expression_type
 from neurodeploy.reference import compute_dtype
-from neurodeploy.semantics.c_eval import c_type
+from neurodeploy.semantics.c_eval import c_type, fits_int32
 from neurodeploy.semantics.types import Type
 
 __all__ = ["ALIGNMENT", "DTYPES", "Plan", "padded"]
@@ -111,6 +112,31 @@ class Plan:
     def weight_type(self, kind: str, weight: NumType) -> str:
         """Give the C type in which weights are stored that are added up in ``kind``."""
         return kind
+
+    def sum_type(self, x: NumType, weight: NumType, out: NumType) -> str:
+        """Give the C type in which integers are added up to a sum of proven range."""
+        kinds = [expression_type(k) for k in (x, weight, out)]
+        return "int32_t" if fits_int32(*kinds) else "int64_t"
+
+    def row_order(self, stored: str, kind: str, spikes: bool, unit: int) -> bool:
+        """Say whether weights of rows that begin at multiples of ``unit`` stand in quads."""
+        return False
+
+    def add_row(
+        self, stored: str, kind: str, spikes: bool, unit: int, count: int | str
+    ) -> list[str]:
+        """Add ``count`` weights ``from``, for numbers times ``f``, to the sums ``to``.
+
+        Args:
+            stored: C type of the weights.
+            kind: C type of the sums.
+            spikes: What arrives are spikes.
+            unit: A number that divides the count and the begin of every row.
+            count: How many, as C.
+        """
+        if spikes and self.plain:
+            return loop("r", count, ["to[r] += from[r];"])
+        return loop("r", count, [f"const {kind} p = from[r] * f;", "to[r] += p;"])
 
     @property
     def plain(self) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.text import linear, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter
-from neurodeploy.ir.types import NumType, QType, Signal, Tensor, expression_type
-from neurodeploy.semantics.c_eval import c_int, fits_int32
+from neurodeploy.ir.types import NumType, QType, Signal, Tensor
+from neurodeploy.semantics.c_eval import c_int
 
 __all__ = ["Sum", "emit_finish", "sum_of"]
 
@@ -72,8 +72,7 @@ def sum_of(plan: Plan, x: Signal, weight: Tensor, out: Signal) -> Sum:
         return Sum("uint32_t" if out.type.bits <= 32 else "uint64_t", stored, out.type)
     if out.type.overflow == "saturate":
         return Sum("uint64_t", stored, out.type)
-    kinds = [expression_type(k) for k in (x.type, weight.type, out.type)]
-    return Sum("int32_t" if fits_int32(*kinds) else "int64_t", stored, out.type)
+    return Sum(plan.sum_type(x.type, weight.type, out.type), stored, out.type)
 
 
 def emit_finish(

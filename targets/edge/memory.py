@@ -89,6 +89,24 @@ class StaticPlan(Plan):
         """Give the narrowest C type that holds the weights' own range."""
         return self.stored(weight)
 
+    def sum_type(self, x: NumType, weight: NumType, out: NumType) -> str:
+        """Spikes are added up in 16 bits where every partial sum fits."""
+        if x == BOOL and self.stored(out) in ("int8_t", "uint8_t", "int16_t"):
+            return "int16_t"
+        return super().sum_type(x, weight, out)
+
+    def row_order(self, stored: str, kind: str, spikes: bool, unit: int) -> bool:
+        """Rows of bytes that are added to 16-bit sums, four at a time."""
+        return spikes and (stored, kind) == ("int8_t", "int16_t") and unit % 4 == 0
+
+    def add_row(
+        self, stored: str, kind: str, spikes: bool, unit: int, count: int | str
+    ) -> list[str]:
+        """Add rows of bytes by a helper that knows the processor's packed additions."""
+        if self.row_order(stored, kind, spikes, unit):
+            return [f"nd_add_quads(to, from, {count});"]
+        return super().add_row(stored, kind, spikes, unit, count)
+
     @property
     def plain(self) -> bool:
         """Plain C99."""

@@ -73,6 +73,6 @@ static void fault(void)
   host_exit(100);
 }
 
-__attribute__((section(".vectors"), used)) static void *const vectors[16] = {
+__attribute__((section(".vectors"), used)) void *const vectors[16] = {
     &_stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault,
     (void *)fault};
