@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from neurodeploy.errors import Finding, InternalError, NeurodeployError, QuantizationError
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Edge, Input, Map, ParamRef, StateRef
+from neurodeploy.ir.ops import Synapses
 from neurodeploy.ir.types import BOOL, QType, Signal, expression_type
 from neurodeploy.passes.rewire import Draft
 from neurodeploy.passes.weights import Weighted
@@ -21,6 +22,7 @@ from neurodeploy.quantize.prepare import STEP
 from neurodeploy.quantize.projections import QuantisedMap, quantised_map
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.quantize.units import CellUnits, Span, input_step
+from neurodeploy.semantics.linear import apply_map
 from neurodeploy.semantics.types import Bool, Float, Int
 
 __all__ = ["Integers"]
@@ -37,6 +39,7 @@ class Integers:
         scheme: Widths and grids.
         units: Units of its cells.
         spans: What the calibration data of each input that is a number are.
+        means: Mean over samples and steps of what projections add up.
         bits: Bits of the weights of single projections, where not the scheme's.
     """
 
@@ -46,12 +49,14 @@ class Integers:
         scheme: Scheme,
         units: Mapping[str, CellUnits],
         spans: Mapping[str, Span],
+        means: Mapping[Key, Array],
         bits: Mapping[str, int] | None = None,
     ) -> None:
         self.graph = graph
         self.scheme = scheme
         self.units = units
         self.spans = spans
+        self.means = means
         self.bits = bits or {}
         self.draft = Draft(graph, STEP)
         self.maps: dict[str, QuantisedMap] = {}
@@ -152,6 +157,7 @@ class Integers:
             out,
             scheme,
             keep_bias=here,
+            lost=self._lost(node, op) if scheme.bias_correction else None,
         )
         self.maps[node.name] = made
         stored = self.draft.store(op.weight, made.whole, made.kind, owner=node.name)
@@ -168,6 +174,23 @@ class Integers:
             f"bounded: signal to noise ratio {ratio:.1f} dB",
             scheme.described(),
         )
+
+    def _lost(self, node: Map, op: Weighted) -> Callable[[Array], Array]:
+        """Give what computes the mean of a projection's sums for other weights."""
+        edge = self.graph.edges_into[node.name][0]
+        mean = self.means[(edge.source, edge.output)][None]
+        out = self.graph.signals[(node.name, "out")]
+        tensors = {name: t.data for name, t in self.graph.tensors.items()}
+
+        def sums(change: Array) -> Array:
+            changed = {**tensors, op.weight: change}
+            plain = replace(op, bias=None)
+            if isinstance(plain, Synapses):
+                plain = replace(plain, delay=None)  # a mean over time knows no delay
+            found: Array = apply_map(plain, [mean], out, changed, np.dtype(np.float64))[0]
+            return found
+
+        return sums
 
     def _cell(self, node: Cell) -> None:
         units = self.units[node.name]

@@ -32,11 +32,13 @@ class Range:
         low: Smallest value.
         high: Largest value.
         values: Some of the values, drawn evenly over the data.
+        mean: Mean over samples and steps, of the signal's shape.
     """
 
     low: float
     high: float
     values: Array
+    mean: Array
 
     @property
     def signed(self) -> bool:
@@ -75,12 +77,15 @@ def observe(
     lows: dict[Key, float] = {}
     highs: dict[Key, float] = {}
     drawn: dict[Key, list[Array]] = {k: [] for k in keys}
+    sums = {k: np.zeros(graph.signals[k].shape) for k in keys}
     quota = max(1, KEPT * size // samples)
     for start in range(0, samples, size):
         part = {n: np.ascontiguousarray(x[start : start + size]) for n, x in inputs.items()}
         trace = run(part, timesteps, record=list(keys), first_sample=start)
         for key in keys:
-            flat = np.asarray(trace[key], np.float64).reshape(-1)
+            values = np.asarray(trace[key], np.float64)
+            sums[key] += values.sum(axis=(0, 1))
+            flat = values.reshape(-1)
             lows[key] = min(lows.get(key, np.inf), float(flat.min()))
             highs[key] = max(highs.get(key, -np.inf), float(flat.max()))
             drawn[key].append(flat if flat.size <= quota else random.choice(flat, quota))
@@ -94,7 +99,8 @@ def observe(
             for n, out in wrong
         ],
     )
-    return {k: Range(lows[k], highs[k], np.concatenate(drawn[k])) for k in keys}
+    count = samples * timesteps
+    return {k: Range(lows[k], highs[k], np.concatenate(drawn[k]), sums[k] / count) for k in keys}
 
 
 def span(seen: Range, bits: int, scheme: Scheme) -> float:

@@ -17,6 +17,7 @@ from neurodeploy.ir.types import QType
 from neurodeploy.quantize.integers import Integers
 from neurodeploy.quantize.observers import observe
 from neurodeploy.quantize.prepare import prepared
+from neurodeploy.quantize.projections import weighted_maps
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.quantize.units import Span, cell_units, wanted_keys
 from neurodeploy.semantics.types import Float
@@ -66,7 +67,7 @@ def quantised(
         )
     ready = prepared(graph)
     raise_findings(QuantizationError, [*_findings(ready), *_unknown(ready, bits or {})])
-    keys = wanted_keys(ready)
+    keys = list(dict.fromkeys([*wanted_keys(ready), *_arriving(ready)]))
     run = make_runner(ready)
     seen = observe(ready, run, inputs, timesteps, keys, seed=seed, progress=progress)
     spans = {
@@ -75,11 +76,18 @@ def quantised(
         if x.dtype.kind == "f"
     }
     units = cell_units(ready, seen, scheme)
-    return Integers(ready, scheme, units, spans, bits).run()
+    means = {key: seen[key].mean for key in _arriving(ready)}
+    return Integers(ready, scheme, units, spans, means, bits).run()
+
+
+def _arriving(graph: Graph) -> list[tuple[str, str]]:
+    """Give the signals that projections add up."""
+    edges = [graph.edges_into[n.name][0] for n in weighted_maps(graph)]
+    return [(e.source, e.output) for e in edges]
 
 
 def _unknown(graph: Graph, bits: Mapping[str, int]) -> list[Finding]:
-    weighted = [n.name for n in graph.nodes if isinstance(n, Map) and hasattr(n.op, "weight")]
+    weighted = [n.name for n in weighted_maps(graph)]
     return [
         Finding("no projection of this name", node=name, hint=f"projections: {weighted}")
         for name in bits
@@ -105,18 +113,17 @@ def _findings(graph: Graph) -> list[Finding]:
                 problem = "a max pool of sums of numbers"
         if problem:
             found.append(Finding(problem, node.name, node.source, hint="keep this layer as floats"))
-    for node in graph.nodes:
-        if isinstance(node, Map) and hasattr(node.op, "weight"):
-            tensor = graph.tensors[node.op.weight]
-            if isinstance(tensor.type, QType):
-                found.append(Finding("its weights are integers already", node.name, node.source))
-            elif not np.asarray(tensor.data).any():
-                found.append(
-                    Finding(
-                        "all its weights are 0",
-                        node.name,
-                        node.source,
-                        hint="a network that was not trained, or pruned away",
-                    )
+    for node in weighted_maps(graph):
+        tensor = graph.tensors[node.op.weight]
+        if isinstance(tensor.type, QType):
+            found.append(Finding("its weights are integers already", node.name, node.source))
+        elif not np.asarray(tensor.data).any():
+            found.append(
+                Finding(
+                    "all its weights are 0",
+                    node.name,
+                    node.source,
+                    hint="a network that was not trained, or pruned away",
                 )
+            )
     return found

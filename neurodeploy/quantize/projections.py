@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.errors import QuantizationError
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Map
 from neurodeploy.ir.ops import Conv, ConvTranspose, Dense, Synapses
 from neurodeploy.ir.rules_map import fan_axes
 from neurodeploy.ir.types import QType, Signal
@@ -17,10 +20,29 @@ from neurodeploy.passes.weights import Weighted
 from neurodeploy.quantize.grids import grid_values, round_weights
 from neurodeploy.quantize.scheme import Scheme
 
-__all__ = ["QuantisedMap", "channel_axis", "on_axis", "quantised_map"]
+__all__ = [
+    "QuantisedMap",
+    "WeightedMap",
+    "channel_axis",
+    "on_axis",
+    "quantised_map",
+    "weighted_maps",
+]
 
 Array = npt.NDArray[Any]
 FINE = 64  # base steps in a step of the weights, so that rounding it costs next to nothing
+
+
+class WeightedMap(Map):
+    """A projection with weights, as a type checker sees it."""
+
+    op: Weighted
+
+
+def weighted_maps(graph: Graph) -> list[WeightedMap]:
+    """Give the projections of a graph that have weights."""
+    found = [n for n in graph.nodes if isinstance(n, Map) and isinstance(n.op, Weighted)]
+    return cast("list[WeightedMap]", found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +76,7 @@ def quantised_map(
     scheme: Scheme,
     *,
     keep_bias: bool,
+    lost: Callable[[Array], Array] | None = None,
 ) -> QuantisedMap:
     """Quantise weights so that a sum's step is a whole number of units of the cell behind.
 
@@ -69,6 +92,8 @@ def quantised_map(
         out: The signal that it sends.
         scheme: Grid and fit.
         keep_bias: The bias stays in the projection, rounded to a step of its sums.
+        lost: Gives the mean of the sums for a change of the weights; the bias then makes up for
+            what rounding changed.
     """
     axis = channel_axis(op)
     rows = weight.reshape(1, -1)
@@ -94,7 +119,11 @@ def quantised_map(
         scale, along = tuple(float(s) for s in steps / arrived), axis
         step = on_axis(steps, _out_axis(op, out), out)
     kind = QType(-scheme.weight_limit, scheme.weight_limit, scale, axis=along)
+    rounded = whole * per_weight
     offset = None if bias is None else _placed(op, bias, out)
+    if lost is not None and not keep_bias:
+        gone = _by_channel(lost(rounded - weight), op, out)
+        offset = -gone if offset is None else offset - gone
     kept = None
     if offset is not None and keep_bias:
         if step.size > 1 and bias is not None and bias.shape == out.shape:
@@ -103,7 +132,7 @@ def quantised_map(
             kept = np.rint(bias / steps if bias.shape == steps.shape else bias / steps[0])
             kept = kept.astype(np.int64)
         offset = None
-    return QuantisedMap(whole, kind, whole * per_weight, step, kept, offset)
+    return QuantisedMap(whole, kind, rounded, step, kept, offset)
 
 
 def _digits(rows: Array, base: float, scheme: Scheme) -> int:
@@ -133,6 +162,13 @@ def on_axis(values: Array, axis: int, out: Signal) -> Array:
     shape = [1] * len(out.shape)
     shape[axis] = -1
     return values.reshape(shape)
+
+
+def _by_channel(mean: Array, op: Weighted, out: Signal) -> Array:
+    """Give the mean of each channel of a convolution; of each neuron elsewhere."""
+    if not isinstance(op, Conv | ConvTranspose):
+        return mean
+    return on_axis(mean.reshape(out.shape[0], -1).mean(axis=1), 0, out)
 
 
 def _placed(op: Weighted, bias: Array, out: Signal) -> Array:

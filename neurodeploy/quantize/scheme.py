@@ -32,6 +32,7 @@ class Scheme:
         factor_bits: Bits of a decay or another factor of a membrane, 4 to 30.
         observer: How the range of states and activations is taken from the calibration data.
         percentile: Share of the values inside the range, for ``percentile``.
+        bias_correction: Add to each bias what rounding the weights takes from the mean of the sum.
         headroom: Factor between the observed range of a state and its declared one, at least 1.
     """
 
@@ -45,6 +46,7 @@ class Scheme:
     factor_bits: int = 15
     observer: Observer = "max"
     percentile: float = 0.9999
+    bias_correction: bool = True
     headroom: float = 1.25
 
     def __post_init__(self) -> None:

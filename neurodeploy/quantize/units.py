@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from neurodeploy.errors import Finding, QuantizationError, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Output
@@ -18,6 +20,7 @@ __all__ = ["CellUnits", "Span", "cell_units", "input_step", "wanted_keys"]
 
 Key = tuple[str, str]
 SPARE_DIGITS = 15  # binary digits of a unit below the step of an activation
+BETWEEN_DIGITS = 8  # of a sum of currents below the unit of the neuron that takes it
 OUTPUT_BITS = 24  # of the largest output
 LOOP = Int(-(2**31) + 1, 2**31 - 1)  # what goes round in a loop
 
@@ -75,10 +78,12 @@ def input_step(seen: tuple[float, float], bits: int) -> tuple[float, Int]:
 def cell_units(graph: Graph, seen: Mapping[Key, Range], scheme: Scheme) -> dict[str, CellUnits]:
     """Give the units of every cell.
 
-    1. A cell with states: the largest state, times the headroom, is the end of its range.
+    1. A cell with states: the largest state, times the headroom, is the end of its range; a
+       threshold that all its neurons share is a whole number of units.
     2. One without: what it sends to weights, pools or reshapes has a step by the range of the
-       activation, its unit is finer by `SPARE_DIGITS`; what it sends to cells alone has the unit
-       of the first of them; what it sends to outputs has 24 bits.
+       activation, its unit is finer by `SPARE_DIGITS`; what it sends to cells alone is finer than
+       the unit of the first of them by `BETWEEN_DIGITS`, so that a sum of several currents is
+       rounded once; what it sends to outputs has 24 bits.
 
     Raises:
         QuantizationError: layers that are silent on the calibration data.
@@ -127,12 +132,29 @@ def _stateful(
     if not largest:
         return None
     end = 2 ** (scheme.state_bits - 1) - 1
-    unit = largest * scheme.headroom / end
+    unit = _snapped(graph, cell, largest * scheme.headroom / end)
     bounds = Int(-end - 1, end)
     sendings, steps = {}, dict.fromkeys(names, unit)
     for name in _float_outputs(cell):
         sendings[name], steps[name] = _sending(graph, cell, name, seen, scheme, unit)
     return CellUnits(unit, dict.fromkeys(names, bounds), sendings, steps)
+
+
+def _snapped(graph: Graph, cell: Cell, unit: float) -> float:
+    """Widen a unit a little, so that the threshold of all neurons is a whole number of it.
+
+    A threshold of 139.4 units that is rounded to 139 would be too low by 0.3 %.
+    """
+    tensors = {p.name: graph.tensors[p.tensor].data for p in cell.params}
+    for instr in cell.program.instrs:
+        if instr.op != "fire":
+            continue
+        source = cell.program.instrs[instr.args[1]]
+        values = tensors[str(source.attr("name"))] if source.op == "param" else np.zeros(1)
+        value = float(values.reshape(-1)[0])
+        if value >= unit and (values == values.reshape(-1)[0]).all():
+            return value / math.floor(value / unit)
+    return unit
 
 
 def _sending(
@@ -191,5 +213,5 @@ def _stateless(
         for e in graph.edges_from[cell.name]
         if isinstance(graph.node(e.target), Cell) and e.target in known
     ]
-    unit = cells[0] if cells else largest / (2 ** (OUTPUT_BITS - 1) - 1)
+    unit = cells[0] / 2**BETWEEN_DIGITS if cells else largest / (2 ** (OUTPUT_BITS - 1) - 1)
     return CellUnits(unit, {}, {name: _whole(graph, cell, name)}, {name: unit})

@@ -149,3 +149,15 @@ def test_steps_stand_in_the_types_and_in_the_file(
         replace(made, nodes=tuple(
             replace(n, steps=(("v", 1.0),)) if n.name == cell.name else n for n in made.nodes
         ))  # fmt: skip
+
+
+def test_biases_make_up_for_the_mean_that_rounding_takes(
+    snn: Graph, digits: dict[str, Array]
+) -> None:
+    """Ternary weights without training: far better with the correction than without."""
+    coarse = Scheme(grid="ternary")
+    found = [
+        accuracy(nd.quantize(snn, data=digits["xtr"][:256], scheme=s), digits, T)
+        for s in (coarse, replace(coarse, bias_correction=False))
+    ]
+    assert found[0] > found[1] + 5
