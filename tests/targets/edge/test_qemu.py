@@ -26,6 +26,7 @@ from oracles import Ledger
 from tiers import VERIFY, sample_count
 
 Array = npt.NDArray[Any]
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 COUNT = sample_count(20, 3)
 CODE = 12 * 1024  # bytes of code without constants
 
@@ -78,6 +79,26 @@ def test_digits(name: str, digits: dict[str, Array], machine: Ledger) -> None:
         assert run.instructions == first > 100_000
         constants = sum(run.unit.flash.values()) + run.unit.reset_bytes
         assert 0 < run.text_bytes - constants < CODE
+
+
+@pytest.mark.skipif(
+    not (DATA / "l2mu_braille7_weights.npz").is_file(), reason=f"no L2MU weights in {DATA}"
+)
+def test_l2mu(machine: Ledger) -> None:
+    """The recurrent Braille network: a whole sample of 256 steps, every state."""
+    pytest.importorskip("torch", reason="the network is built in torch")
+    pytest.importorskip("snntorch", reason="the network is built in snnTorch")
+    from l2mu import braille, l2mu
+
+    qemu = machine("qemu-system-arm")
+    x, _ = braille()
+    made = nd.quantize(nd.load(l2mu(), example=x[:4], time_axis=0), data=x[:64])
+    run = QemuRun(made, "cortex-m4")
+    inputs = dict(as_samples(made, x[:1]).inputs)
+    qemu.record(spiking=on_machine(run, inputs, x.shape[1], "l2mu"))
+    constants = sum(run.unit.flash.values()) + run.unit.reset_bytes
+    assert run.text_bytes - constants < CODE
+    assert constants < 128 * 1024
 
 
 def test_as_a_runner(digits: dict[str, Array], tmp_path: Path, machine: Ledger) -> None:
