@@ -1,7 +1,7 @@
 """Runs the emitted C on a Cortex-M of QEMU, state by state, and counts its instructions.
 
-The program reads its inputs from a file of this computer and writes outputs and the whole context
-after each step, both by semihosting. With ``-icount shift=0`` each instruction takes one
+The program reads its inputs from a file of this computer and writes outputs, and the whole context
+where states are wanted, after each step; both by semihosting. With ``-icount shift=0`` each instruction takes one
 nanosecond of the machine's time, so that SysTick counts instructions, 40 a tick; instructions are
 not cycles.
 """
@@ -144,7 +144,8 @@ class QemuRun:
             ],
         )
         samples = int(next(iter(inputs.values())).shape[0])
-        self._give(inputs, samples, timesteps, seed, first_sample)
+        whole = any(k not in ends and r[0] not in plan.inputs for k, r in roots.items())
+        self._give(inputs, samples, timesteps, seed, first_sample, whole)
         self._emulate()
         rows = self._taken(samples, timesteps)
         found: dict[Key, Array] = {}
@@ -167,11 +168,17 @@ class QemuRun:
     # -- files between here and the machine ---------------------------------------------------
 
     def _give(
-        self, inputs: Mapping[str, Array], samples: int, timesteps: int, seed: int, first: int
+        self,
+        inputs: Mapping[str, Array],
+        samples: int,
+        timesteps: int,
+        seed: int,
+        first: int,
+        whole: bool,
     ) -> None:
         plan = self.unit.plan
         held = all(inputs[n.name].ndim == len(n.shape) + 1 for n in plan.graph.inputs)
-        head = np.array([samples, timesteps, held], "<i4").tobytes()
+        head = np.array([samples, timesteps, held, whole], "<i4").tobytes()
         parts = [head, np.array([seed, first], "<u8").tobytes()]
         given = []
         for node in plan.graph.inputs:
@@ -277,7 +284,7 @@ def _harness(unit: EdgeUnit) -> str:
         "int main(void)",
         "{",
         '  const int32_t from = host_open("in.bin", 1), to = host_open("out.bin", 5);',
-        "  int32_t head[3]; /* samples, steps, the input is the same at every step */",
+        "  int32_t head[4]; /* samples, steps, is the input held, are states wanted */",
         "  uint64_t start[2], total = 0;",
         "  if (from < 0 || to < 0 || host_read(from, head, sizeof head) != 0) return 1;",
         "  if (host_read(from, start, sizeof start) != 0) return 1;",
@@ -292,7 +299,7 @@ def _harness(unit: EdgeUnit) -> str:
         "      total += clock_ticks();",
         "      if (code != NET_OK) return 10 + code;",
         *writes,
-        "      host_write(to, &net, sizeof net);",
+        "      if (head[3]) host_write(to, &net, sizeof net);",
         "    }",
         "  }",
         "  host_write(to, &total, sizeof total);",
