@@ -1,9 +1,9 @@
 """Runs the emitted C on a Cortex-M of QEMU, state by state, and counts its instructions.
 
 The program reads its inputs from a file of this computer and writes outputs, and the whole context
-where states are wanted, after each step; both by semihosting. With ``-icount shift=0`` each instruction takes one
-nanosecond of the machine's time, so that SysTick counts instructions, 40 a tick; instructions are
-not cycles.
+where states are wanted, after each step; both by semihosting. With ``-icount shift=0`` each
+instruction takes one nanosecond of the machine's time, so that SysTick counts instructions, 40 a
+tick; instructions are not cycles.
 """
 
 from __future__ import annotations
