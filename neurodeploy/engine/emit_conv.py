@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.grid import Grid
+from neurodeploy.engine.rows import Rows
 from neurodeploy.engine.sums import Sum, emit_finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
@@ -81,7 +82,7 @@ def _scatter(
         parts = weight.reshape(op.groups, outs, ins, *grid.k)
         return np.ascontiguousarray(parts.transpose(0, 2, 3, 4, 5, 1)[:, :, :, :, ::-1])
 
-    stored = w.weights("w", t, packed, op.weight, unit=outs)
+    rows = w.rows("w", t, packed, op.weight, outs)
     (_, my, mx), (kz, ky, kx) = grid.m, grid.k
     row = f"(((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx * outs}"
     point = f"(oz * {my} + oy) * {mx}"
@@ -94,11 +95,11 @@ def _scatter(
             f"const nd_int e = left + {kx} > {mx} ? {mx} - left : {kx};",
         ]
         to = f"({point} + left + b) * {outs}"
-        run = _run(w, t, stored, to, f"{row} + b * {outs}", f"(e - b) * {outs}", outs)
+        run = _run(t, rows, to, f"{row} + b * {outs}", f"(e - b) * {outs}")
         inner = ["if (b < e) {", *run, "}"]
     else:
         to = f"({point} + ox) * {count} + g * {outs}"
-        run = _run(w, t, stored, to, f"{row} + ({kx - 1} - kx) * {outs}", outs, outs)
+        run = _run(t, rows, to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
         inner = grid.reached(2, run)
     taps = grid.reached(0, grid.reached(1, inner))
     return _spread(w, op, grid, arrived, t, [*before, *taps])
@@ -122,14 +123,12 @@ def _spread(
     return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
 
 
-def _run(
-    w: NodeWriter, t: str, stored: str, to: str, row: str, count: int | str, unit: int
-) -> list[str]:
+def _run(t: str, rows: Rows, to: str, row: str, count: int | str) -> list[str]:
     return [
         f"{t} *restrict to = acc + {to};",
-        f"const {stored} *restrict from = w + {row};",
+        f"const {rows.stored} *restrict from = {rows.at('w', row)};",
         f"const nd_int run = {count};",
-        *w.plan.add_row(stored, t, w.signal(0).type == BOOL, unit, "run"),
+        *rows.add("run"),
     ]
 
 
@@ -149,10 +148,10 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
         # [input channel][kz][ky][kx][output channel of the group]
         return np.ascontiguousarray(np.moveaxis(weight.reshape(x.shape[0], outs, *grid.k), 1, -1))
 
-    stored = w.weights("w", t, packed, op.weight, unit=outs)
+    rows = w.rows("w", t, packed, op.weight, outs)
     to = f"((oz * {my} + oy) * {mx} + ox) * {count} + g * {outs}"
     row = f"((((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx} + kx) * {outs}"
-    taps = _run(w, t, stored, to, row, outs, outs)
+    taps = _run(t, rows, to, row, outs)
     for axis in (2, 1, 0):
         taps = grid.reached(axis, taps, transposed=True)
     emit_finish(w, total, op.bias, 0, _spread(w, op, grid, arrived, t, taps))

@@ -97,12 +97,12 @@ def _plain_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int) -> N
     targets, sources = weight.shape
     t = total.kind
     spikes = w.signal(0).type == BOOL
-    stored = w.weights("w", t, lambda: np.ascontiguousarray(weight.T), op.weight, unit=targets)
+    rows = w.rows("w", t, lambda: np.ascontiguousarray(weight.T), op.weight, targets)
     source = [
         f"if (x[o * {sources} + i] != 0) {{",
         *([] if spikes else [f"const {t} f = ({t})x[o * {sources} + i];"]),
-        f"const {stored} *restrict from = w + i * {targets};",
-        *w.plan.add_row(stored, t, spikes, targets, targets),
+        f"const {rows.stored} *restrict from = {rows.at('w', f'i * {targets}')};",
+        *rows.add(targets),
         "}",
     ]
     w.lines += loop(

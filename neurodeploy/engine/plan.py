@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.engine.text import loop
+from neurodeploy.engine.rows import Rows, plain_rows
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Reduce
 from neurodeploy.ir.ops import MaxPool, Reshape, Synapses
@@ -118,25 +118,16 @@ class Plan:
         kinds = [expression_type(k) for k in (x, weight, out)]
         return "int32_t" if fits_int32(*kinds) else "int64_t"
 
-    def row_order(self, stored: str, kind: str, spikes: bool, unit: int) -> bool:
-        """Say whether weights of rows that begin at multiples of ``unit`` stand in quads."""
-        return False
-
-    def add_row(
-        self, stored: str, kind: str, spikes: bool, unit: int, count: int | str
-    ) -> list[str]:
-        """Add ``count`` weights ``from``, for numbers times ``f``, to the sums ``to``.
+    def rows(self, kind: str, weight: NumType, *, spikes: bool, unit: int) -> Rows:
+        """Give the form of rows of weights.
 
         Args:
-            stored: C type of the weights.
             kind: C type of the sums.
+            weight: Type of the weights.
             spikes: What arrives are spikes.
-            unit: A number that divides the count and the begin of every row.
-            count: How many, as C.
+            unit: A number that divides the length and the begin of every row.
         """
-        if spikes and self.plain:
-            return loop("r", count, ["to[r] += from[r];"])
-        return loop("r", count, [f"const {kind} p = from[r] * f;", "to[r] += p;"])
+        return plain_rows(kind, kind, factor=True)
 
     @property
     def plain(self) -> bool:

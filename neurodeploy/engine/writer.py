@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.plan import DTYPES, Plan
+from neurodeploy.engine.rows import Rows
 from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Edge, Node
 from neurodeploy.ir.types import BOOL, Signal
 
-__all__ = ["NodeWriter", "in_quads", "signal_pointer"]
+__all__ = ["NodeWriter", "signal_pointer"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -26,16 +26,6 @@ def signal_pointer(plan: Plan, key: Key) -> str:
     if offset is None:
         return f"in{plan.inputs[plan.root(key)[0]]}"
     return plan.at(plan.stored(plan.graph.signals[key].type), offset)
-
-
-def in_quads(values: Array) -> Array:
-    """Swap the middle two of each four values: what one instruction adds then lies together.
-
-    >>> in_quads(np.arange(8)).tolist()
-    [0, 2, 1, 3, 4, 6, 5, 7]
-    """
-    fours: Array = np.ascontiguousarray(values).reshape(-1, 4)[:, [0, 2, 1, 3]]
-    return fours.reshape(values.shape)
 
 
 @dataclass
@@ -101,20 +91,17 @@ class NodeWriter:
         place = self.plan.constant_at(kind, number)
         self.parameters.append((f"const {kind} *restrict {name}", place))
 
-    def weights(
-        self, name: str, kind: str, make: Callable[[], Array], tensor: str, unit: int = 0
-    ) -> str:
-        """Take weights that are added up in C type ``kind``; give the type that they have.
-
-        Rows of ``unit`` weights that `Plan.add_row` adds stand in the order that it reads.
-        """
+    def weights(self, name: str, kind: str, make: Callable[[], Array], tensor: str) -> None:
+        """Take weights that are added up in C type ``kind`` one by one."""
         stored = self.plan.weight_type(kind, self.plan.graph.tensors[tensor].type)
-        spikes = self.signal(0).type == BOOL
-        if unit and self.plan.row_order(stored, kind, spikes, unit):
-            self.data(name, stored, lambda: in_quads(make()), tensor)
-        else:
-            self.data(name, stored, make, tensor)
-        return stored
+        self.data(name, stored, make, tensor)
+
+    def rows(self, name: str, kind: str, make: Callable[[], Array], tensor: str, unit: int) -> Rows:
+        """Take weights that are added up in rows; see `Plan.rows`."""
+        weight, spikes = self.plan.graph.tensors[tensor].type, self.signal(0).type == BOOL
+        rows = self.plan.rows(kind, weight, spikes=spikes, unit=unit)
+        self.data(name, rows.stored, lambda: rows.arrange(make()), tensor)
+        return rows
 
     def tensor(self, name: str, kind: str, tensor: str) -> None:
         """Take a tensor of the graph, in its own layout, as the parameter ``name``."""

@@ -46,6 +46,7 @@ def _capabilities(board: Board) -> Capabilities:
             Option("prefix", "net", "what every name of the C interface begins with"),
             Option("flash", board.flash or 0, "bytes of constants; 0 for no limit"),
             Option("ram", board.ram or 0, "bytes of the context; 0 for no limit"),
+            Option("pack", True, "let two weights of up to 4 bits share a byte: half the flash"),
             Option("reuse", True, "let signals share memory; no: all can be read after a step"),
         ),
     )
@@ -88,7 +89,12 @@ class EdgeTarget(Target):
         """Report constants and memory, by node and whole; refuse what exceeds the board."""
         from neurodeploy.targets.edge.source import edge_unit
 
-        unit = edge_unit(lowered.graph, str(options["prefix"]), reuse=bool(options["reuse"]))
+        unit = edge_unit(
+            lowered.graph,
+            str(options["prefix"]),
+            reuse=bool(options["reuse"]),
+            pack=bool(options["pack"]),
+        )
         board = boards()[capabilities.name]
         flash, ram = int(options["flash"]), int(options["ram"])
         source = board.source or "counted from the graph"

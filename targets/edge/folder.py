@@ -34,7 +34,7 @@ def write_folder(
         out: The folder.
     """
     prefix = str(options["prefix"])
-    unit = edge_unit(graph, prefix, reuse=bool(options["reuse"]))
+    unit = edge_unit(graph, prefix, reuse=bool(options["reuse"]), pack=bool(options["pack"]))
     files = {
         f"{prefix}.h": unit.header,
         f"{prefix}.c": unit.source,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from neurodeploy.engine.plan import DTYPES, Plan
+from neurodeploy.engine.rows import Rows, in_nibbles, in_quads, plain_rows
 from neurodeploy.ir.nodes import Node
 from neurodeploy.ir.state import StateSlot
 from neurodeploy.ir.types import BOOL, NumType, QType
@@ -65,10 +66,12 @@ class StaticPlan(Plan):
 
     Attributes:
         reuse: Let signals share places; without it every signal can be read after a step.
+        pack: Let two weights of up to four bits share a byte.
         lengths: Elements of each array of the context, by C type.
     """
 
     reuse: bool = True
+    pack: bool = True
     lengths: dict[str, int] = field(default_factory=dict)
     _free: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     _scratch: dict[str, int] = field(default_factory=dict)
@@ -95,17 +98,16 @@ class StaticPlan(Plan):
             return "int16_t"
         return super().sum_type(x, weight, out)
 
-    def row_order(self, stored: str, kind: str, spikes: bool, unit: int) -> bool:
-        """Rows of bytes that are added to 16-bit sums, four at a time."""
-        return spikes and (stored, kind) == ("int8_t", "int16_t") and unit % 4 == 0
-
-    def add_row(
-        self, stored: str, kind: str, spikes: bool, unit: int, count: int | str
-    ) -> list[str]:
-        """Add rows of bytes by a helper that knows the processor's packed additions."""
-        if self.row_order(stored, kind, spikes, unit):
-            return [f"nd_add_quads(to, from, {count});"]
-        return super().add_row(stored, kind, spikes, unit, count)
+    def rows(self, kind: str, weight: NumType, *, spikes: bool, unit: int) -> Rows:
+        """Pack two weights of four bits into a byte, else add four bytes at a time, else one."""
+        low, high = (weight.lo, weight.hi) if isinstance(weight, QType) else (0, 2**31)
+        if self.pack and low >= -8 and high <= 7 and unit % 2 == 0:
+            helper = f"nd_add_nibbles_{kind}(to, from, {'1' if spikes else 'f'}, "
+            return Rows("uint8_t", in_nibbles, lambda n: [f"{helper}{n});"], per_element=2)
+        stored = self.stored(weight)
+        if spikes and (stored, kind) == ("int8_t", "int16_t") and unit % 4 == 0:
+            return Rows(stored, in_quads, lambda n: [f"nd_add_quads(to, from, {n});"])
+        return plain_rows(stored, kind, factor=not spikes)
 
     @property
     def plain(self) -> bool:

@@ -63,6 +63,19 @@ static inline void nd_add_quads(int16_t *restrict to, const int8_t *restrict fro
 }
 """
 
+ADD_NIBBLES = """
+/* to[] += from[] * f; two weights of -8 to 7 in each byte, the first one low. */
+static inline void nd_add_nibbles_@KIND@(@KIND@ *restrict to, const uint8_t *restrict from,
+    @KIND@ f, nd_int n)
+{
+  for (nd_int r = 0; r < n; r += 2) {
+    const int32_t both = from[r / 2];
+    to[r] = (@KIND@)(to[r] + (@KIND@)(((both & 15) ^ 8) - 8) * f);
+    to[r + 1] = (@KIND@)(to[r + 1] + (@KIND@)(((both >> 4) ^ 8) - 8) * f);
+  }
+}
+"""
+
 
 @dataclass(frozen=True)
 class EdgeUnit:
@@ -83,15 +96,16 @@ class EdgeUnit:
     reset_bytes: int
 
 
-def edge_unit(graph: Graph, prefix: str, *, reuse: bool = True) -> EdgeUnit:
+def edge_unit(graph: Graph, prefix: str, *, reuse: bool = True, pack: bool = True) -> EdgeUnit:
     """Give the C99 of an integer graph.
 
     Args:
         graph: The graph.
         prefix: What every name of the interface begins with.
         reuse: Let signals share memory.
+        pack: Let two weights of up to four bits share a byte.
     """
-    plan = StaticPlan(graph, reuse=reuse)
+    plan = StaticPlan(graph, reuse=reuse, pack=pack)
     writers: list[NodeWriter] = []
     flash: dict[str, int] = {}
     for number, node in enumerate(graph.nodes):
@@ -116,6 +130,11 @@ def edge_unit(graph: Graph, prefix: str, *, reuse: bool = True) -> EdgeUnit:
             HEAD.format(prefix=prefix),
             needed_helpers(body),
             ADD_QUADS if "nd_add_quads(" in body else "",
+            *(
+                ADD_NIBBLES.replace("@KIND@", kind)
+                for kind in ("int16_t", "int32_t", "int64_t", "uint32_t", "uint64_t")
+                if f"nd_add_nibbles_{kind}(" in body
+            ),
             GRID_HELPERS if "nd_first(" in body else "",
             _constants(plan),
             functions,
