@@ -15,8 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import neurodeploy as nd
+from demo_digits import demo_ann, demo_digits
 from edge_cases import DRAWN, drawn
 from edge_runs import EdgeProgram
+from neurodeploy.data import as_samples
 from neurodeploy.engine.compiler import find_compiler
 from neurodeploy.reference import simulate
 from neurodeploy.targets.edge.golden import self_test
@@ -59,6 +62,28 @@ def test_share_of_graphs(oracle: Ledger, capsys: pytest.CaptureFixture[str]) -> 
         sys.stdout.write(f"\nedge: {DRAWN}\n")
     assert DRAWN["taken"] >= 0.9 * DRAWN["drawn"]
     assert DRAWN["spiking"] >= 0.7 * DRAWN["taken"]
+
+
+@pytest.mark.parametrize("bits", [4, 3])
+@pytest.mark.parametrize("analog", [True, False])
+def test_weights_of_few_bits_share_bytes(
+    bits: int, analog: bool, tmp_path: Path, oracle: Ledger
+) -> None:
+    """Numbers and spikes, dense layers and convolutions; half the flash of whole bytes."""
+    digits = demo_digits()
+    graph = demo_ann()
+    if not analog:
+        graph = nd.convert(graph, data=digits["xtr"][:64], timesteps=3)
+    made = nd.quantize(graph, data=digits["xtr"][:64], bits=bits)
+    whole, packed = (edge_unit(made, "net", pack=pack) for pack in (False, True))
+    inputs = dict(as_samples(made, digits["xte"][:2]).inputs)
+    found = EdgeProgram(packed, "net", tmp_path).run(inputs, 3)
+    due = simulate(made, inputs, 3, record=list(found))
+    for key, values in found.items():
+        assert np.array_equal(values.astype(np.int64), due[key].astype(np.int64)), key
+    # biases and thresholds keep their bytes
+    assert sum(packed.flash.values()) < 0.55 * sum(whole.flash.values())
+    oracle("gcc").record(spiking=not analog)
 
 
 @pytest.mark.parametrize("seed", range(sample_count(40, 4)))
