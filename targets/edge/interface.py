@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Output
+from neurodeploy.ir.types import QType
 from neurodeploy.targets.edge.memory import ARENAS, MOST_STEPS, StaticPlan, counts_steps
+from neurodeploy.targets.edge.quantise_input import declarations
 
 __all__ = ["header", "outer_functions"]
 
@@ -55,6 +57,10 @@ def header(plan: StaticPlan, prefix: str) -> str:
         shape = plan.graph.signals[(out.name, "out")].shape
         lines.append(comment(f"output {number}: {out.name}, shape {list(shape)}, {out.decode}"))
         lines.append(f"#define {big}_OUTPUT{number}_SIZE {_size(plan, out.name)}")
+        kind = plan.graph.signals[(out.name, "out")].type
+        if isinstance(kind, QType) and kind.axis is None:
+            lines.append("/* the real value of 1 */")
+            lines.append(f"#define {big}_OUTPUT{number}_STEP {kind.scale[0]!r}")
     most = MOST_STEPS if counts_steps(plan) else 2**31 - 1
     lines.append(comment("steps after which the network has to be reset"))
     lines.append(f"#define {big}_MOST_STEPS {most}")
@@ -81,6 +87,8 @@ def header(plan: StaticPlan, prefix: str) -> str:
         "   and means give the sum over the steps, membranes the last value. An input holds one",
         "   step, presented at every step, or all steps one after another. */",
         f"int {prefix}_infer({_infer_arguments(plan, prefix)});",
+        "",
+        *declarations(plan, prefix),
         _CLOSE,
     ]
     return "\n".join(lines)

@@ -21,6 +21,7 @@ from neurodeploy.ir.nodes import Input
 from neurodeploy.semantics.c_helpers import needed_helpers
 from neurodeploy.targets.edge.interface import header, outer_functions
 from neurodeploy.targets.edge.memory import StaticPlan
+from neurodeploy.targets.edge.quantise_input import definitions
 
 __all__ = ["EdgeUnit", "edge_unit"]
 
@@ -139,6 +140,7 @@ def edge_unit(graph: Graph, prefix: str, *, reuse: bool = True, pack: bool = Tru
             _constants(plan),
             functions,
             outer_functions(plan, prefix, resets, steps),
+            definitions(plan, prefix),
         )
         if part.strip()
     )

@@ -1,0 +1,143 @@
+"""The C interface: codes for wrong calls, several networks in one program, inputs, inference."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import neurodeploy as nd
+from demo_digits import demo_ann, demo_digits
+from edge_runs import WARNINGS, EdgeProgram
+from neurodeploy.data import as_samples
+from neurodeploy.errors import CapabilityError
+from neurodeploy.ir import Graph
+from neurodeploy.targets.edge.source import edge_unit
+from oracles import Ledger
+
+Array = npt.NDArray[Any]
+T = 3
+
+
+@pytest.fixture(scope="module")
+def network() -> Graph:
+    digits = demo_digits()
+    snn = nd.convert(demo_ann(), data=digits["xtr"][:64], timesteps=T)
+    return nd.quantize(snn, data=digits["xtr"][:64])
+
+
+def pointer(array: Array) -> ctypes.c_void_p:
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def infer(program: EdgeProgram, x: Array, size: int, steps: int, out: Array) -> int:
+    call = getattr(program.code, f"{program.prefix}_infer")
+    found: int = call(
+        pointer(program.context), pointer(x), ctypes.c_size_t(size), ctypes.c_int32(steps),
+        pointer(out), ctypes.c_size_t(out.size),
+    )  # fmt: skip
+    return found
+
+
+def test_inference(network: Graph, tmp_path: Path, oracle: Ledger) -> None:
+    """One sample presented at every step, and a sequence of samples."""
+    digits = demo_digits()
+    program = EdgeProgram(edge_unit(network, "net"), "net", tmp_path)
+    held = as_samples(network, digits["xte"][:4]).inputs["input"].astype(np.uint8)
+    due = nd.run(network, digits["xte"][:4], timesteps=T).outputs
+    for x, values in zip(held, due, strict=True):
+        out = np.zeros(10, np.int32)
+        assert infer(program, x, x.size, T, out) == 0
+        assert np.array_equal(out, values.sum(axis=0))
+    sequence = np.ascontiguousarray(held[:T])
+    out = np.zeros(10, np.int32)
+    assert infer(program, sequence, sequence.size, T, out) == 0
+    real = digits["xte"][:T][None]
+    assert np.array_equal(out, nd.run(network, real).outputs[0].sum(axis=0))
+    oracle("gcc").record(spiking=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "steps", "scores", "code"),
+    [(63, T, 10, 1), (64 * T + 1, T, 10, 1), (64, T, 9, 1), (64, 0, 10, 2), (64, -1, 10, 2),
+     (64, 40_000, 10, 2)],
+)  # fmt: skip
+def test_wrong_calls_touch_nothing(
+    network: Graph, tmp_path: Path, size: int, steps: int, scores: int, code: int
+) -> None:
+    program = EdgeProgram(edge_unit(network, "net"), "net", tmp_path)
+    program.context[:] = 77
+    x, out = np.ones(4096, np.uint8), np.full(scores, 5, np.int32)
+    assert infer(program, x, size, steps, out) == code
+    assert (out == 5).all()
+    assert (program.context == 77).all()
+
+
+def test_numbers_are_rounded_as_everywhere(network: Graph, tmp_path: Path, oracle: Ledger) -> None:
+    program = EdgeProgram(edge_unit(network, "net"), "net", tmp_path)
+    random = np.random.default_rng(0)
+    steps = (np.arange(-10, 600) / 2 / 255).astype(np.float32)  # whole steps, halves, beyond
+    x = np.concatenate([random.random(1000, np.float32) * 1.2 - 0.1, steps])
+    x = np.resize(x, (-(-x.size // 64), 64)).astype(np.float32)
+    due = as_samples(network, x.reshape(-1, 1, 8, 8)).inputs["input"].reshape(x.shape)
+    found = np.zeros(x.shape, np.uint8)
+    program.code.net_quantize0(pointer(x), pointer(found), ctypes.c_size_t(x.size))
+    assert np.array_equal(found, due)
+    assert {0, 255} <= set(found.reshape(-1).tolist())
+    oracle("gcc").record()
+
+
+def test_two_networks_in_one_program_of_cpp(network: Graph, tmp_path: Path, oracle: Ledger) -> None:
+    """Names do not clash, and a C++ compiler takes both headers."""
+    digits = demo_digits()
+    other = nd.quantize(demo_ann(), data=digits["xtr"][:64])
+    objects = []
+    for prefix, graph in (("first", network), ("second", other)):
+        unit = edge_unit(graph, prefix)
+        (tmp_path / f"{prefix}.h").write_text(unit.header, encoding="ascii")
+        (tmp_path / f"{prefix}.c").write_text(unit.source, encoding="ascii")
+        call = ["gcc", *WARNINGS, "-c", f"{prefix}.c"]
+        subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
+        objects.append(f"{prefix}.o")
+    (tmp_path / "main.cpp").write_text(
+        """
+#include "first.h"
+#include "second.h"
+static first_context a, b;
+static second_context c;
+int main() {
+  static uint8_t x[FIRST_INPUT0_SIZE];
+  int32_t one[FIRST_OUTPUT0_SIZE], two[FIRST_OUTPUT0_SIZE], three[SECOND_OUTPUT0_SIZE];
+  for (unsigned i = 0; i < sizeof x; i++) x[i] = (uint8_t)(i * 3);
+  if (first_infer(&a, x, sizeof x, 3, one, FIRST_OUTPUT0_SIZE) != FIRST_OK) return 1;
+  if (second_infer(&c, x, sizeof x, 1, three, SECOND_OUTPUT0_SIZE) != SECOND_OK) return 2;
+  if (first_infer(&b, x, sizeof x, 3, two, FIRST_OUTPUT0_SIZE) != FIRST_OK) return 3;
+  for (int i = 0; i < FIRST_OUTPUT0_SIZE; i++) if (one[i] != two[i]) return 4;
+  return 0;
+}
+""",
+        encoding="ascii",
+    )
+    call = ["g++", "-Wall", "-Wextra", "-Werror", "-o", "both", "main.cpp", *objects]
+    subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
+    assert subprocess.run([tmp_path / "both"], check=False).returncode == 0
+    oracle("gcc").record()
+
+
+def test_what_does_not_fit_is_told_layer_by_layer(network: Graph, tmp_path: Path) -> None:
+    with pytest.raises(CapabilityError) as caught:
+        nd.compile(
+            network, "cortex-m4", out=tmp_path / "fw", options={"flash": "8KiB", "ram": "1k"}
+        )
+    text = str(caught.value)
+    assert "constants in flash: 3" in text
+    assert "8192 available" in text
+    assert "context in RAM" in text
+    named = {f.node for f in caught.value.findings}
+    assert {"4", "9", "2", "3"} <= named
+    assert not (tmp_path / "fw").exists()
