@@ -15,6 +15,7 @@ from neurodeploy.targets.base import OptionValue
 __all__ = ["DEFAULTS", "Recipe", "read_recipe", "recipe_text", "with_settings"]
 
 Recipe = dict[str, dict[str, OptionValue]]
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{0,18})?")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 # every key that a recipe may hold; an empty text, the time axis -1 and 0 steps or bits stand
@@ -46,6 +47,8 @@ DEFAULTS: Recipe = {
         "granularity": "channel",
         "fit": "mse",
         "observer": "max",
+        "prune": 0.0,
+        "structure": "none",
     },
     "compile": {"target": ""},
     "run": {"input": ""},
@@ -136,6 +139,8 @@ def with_settings(recipe: Recipe, settings: Mapping[str, OptionValue]) -> Recipe
             value = value == "true"
         elif isinstance(default, int) and isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
+        elif isinstance(default, float) and _NUMBER.fullmatch(str(value)):
+            value = float(value)
         tables[verb][key] = value
     changed, more = _checked(tables, "--set")
     raise_findings(UsageError, [*findings, *more])

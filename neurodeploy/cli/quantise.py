@@ -13,7 +13,7 @@ from neurodeploy.cli.session import Session, verb
 from neurodeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from neurodeploy.quantize.scheme import Fit, Granularity, Grid, Observer
+    from neurodeploy.quantize.scheme import Fit, Granularity, Grid, Observer, Structure
 
 __all__ = ["quantize"]
 
@@ -49,6 +49,12 @@ def quantize(
             metavar="P", help="Points of accuracy on the calibration data that may be lost."
         ),
     ] = None,
+    prune: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of each layer's weights set to 0.")
+    ] = 0.0,
+    structure: Annotated[
+        str, typer.Option(metavar="NAME", help="Prune single weights (none) or whole channels.")
+    ] = "none",
     state_bits: Annotated[
         int, typer.Option(metavar="N", help="Bits of membranes and currents, 8 to 32.")
     ] = 16,
@@ -101,6 +107,8 @@ def quantize(
         granularity=cast("Granularity", granularity),
         fit=cast("Fit", fit),
         observer=cast("Observer", observer),
+        prune=prune,
+        structure=cast("Structure", structure),
     )
     graph = api.load(path)
     with session.progress("calibrating") as progress:

@@ -18,6 +18,7 @@ from neurodeploy.quantize.integers import Integers
 from neurodeploy.quantize.observers import observe
 from neurodeploy.quantize.prepare import prepared
 from neurodeploy.quantize.projections import weighted_maps
+from neurodeploy.quantize.prune import pruned
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.quantize.units import Span, cell_units, wanted_keys
 from neurodeploy.semantics.types import Float
@@ -65,7 +66,7 @@ def quantised(
         raise QuantizationError(
             "the graph holds no float weights", hint="it is quantised already; start from floats"
         )
-    ready = prepared(graph)
+    ready = pruned(prepared(graph), scheme.prune, scheme.structure)
     raise_findings(QuantizationError, [*_findings(ready), *_unknown(ready, bits or {})])
     keys = list(dict.fromkeys([*wanted_keys(ready), *_arriving(ready)]))
     run = make_runner(ready)

@@ -8,12 +8,13 @@ from typing import Any, Literal, get_args
 
 from neurodeploy.errors import Finding, QuantizationError, raise_findings
 
-__all__ = ["Fit", "Granularity", "Grid", "Observer", "Scheme", "scheme_of"]
+__all__ = ["Fit", "Granularity", "Grid", "Observer", "Scheme", "Structure", "scheme_of"]
 
 Grid = Literal["uniform", "ternary", "power-of-two"]
 Fit = Literal["max", "mse"]
 Observer = Literal["max", "percentile", "mse"]
 Granularity = Literal["channel", "tensor"]
+Structure = Literal["none", "channel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Scheme:
         factor_bits: Bits of a decay or another factor of a membrane, 4 to 30.
         observer: How the range of states and activations is taken from the calibration data.
         percentile: Share of the values inside the range, for ``percentile``.
+        prune: Share of each projection's weights that is set to 0 before all else.
+        structure: ``none``: the smallest weights; ``channel``: whole output channels.
         bias_correction: Add to each bias what rounding the weights takes from the mean of the sum.
         headroom: Factor between the observed range of a state and its declared one, at least 1.
     """
@@ -46,6 +49,8 @@ class Scheme:
     factor_bits: int = 15
     observer: Observer = "max"
     percentile: float = 0.9999
+    prune: float = 0.0
+    structure: Structure = "none"
     bias_correction: bool = True
     headroom: float = 1.25
 
@@ -68,12 +73,20 @@ class Scheme:
                 found.append(Finding(f"{name} is {value!r}", value=value, hint=f"{low} to {high}"))
         if not 0.5 < self.percentile <= 1:
             found.append(Finding(f"percentile is {self.percentile!r}", hint="above 0.5, up to 1"))
+        if not 0 <= self.prune < 1:
+            found.append(Finding(f"prune is {self.prune!r}", hint="a share from 0 to below 1"))
         if not 1 <= self.headroom <= 1024:
             found.append(Finding(f"headroom is {self.headroom!r}", hint="1 to 1024"))
         return found
 
     def _choices(self) -> list[Finding]:
-        known = {"grid": Grid, "granularity": Granularity, "fit": Fit, "observer": Observer}
+        known = {
+            "grid": Grid,
+            "granularity": Granularity,
+            "fit": Fit,
+            "observer": Observer,
+            "structure": Structure,
+        }
         return [
             Finding(f"{name} {value!r} is unknown", hint=", ".join(get_args(kind)))
             for name, kind in known.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neurodeploy.errors import CapabilityError, Finding, UsageError, raise_findings
 from neurodeploy.ir.graph import Graph
+from neurodeploy.passes.sparse_storage import sparse_storage
 from neurodeploy.semantics.types import Float
 from neurodeploy.targets.base import (
     Capabilities,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGET", "EdgeTarget"]
 
 WEIGHT_BITS = 16
+SYNAPSE_BYTES, ROW_BYTES = 5, 12  # weight and target; source and begin of a row
 LISTED = 8  # layers named where something is too large
 PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 HINT = "neurodeploy quantize net.nd -o q.nd --calibrate data.npz"
@@ -61,7 +63,7 @@ class EdgeTarget(Target):
     def lower(
         self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]
     ) -> Lowered:
-        """Check that nothing is a float; integers are emitted as they are."""
+        """Check that nothing is a float; store what has few weights as single synapses."""
         found = [
             Finding(
                 f"sends {out!r} as floats, {capabilities.name!r} computes with integers",
@@ -81,7 +83,7 @@ class EdgeTarget(Target):
                 )
             )
         raise_findings(CapabilityError, found)
-        return Lowered(graph)
+        return Lowered(sparse_storage(graph, _sparse_pays))
 
     def place(
         self, lowered: Lowered, capabilities: Capabilities, options: Mapping[str, OptionValue]
@@ -143,6 +145,11 @@ class EdgeTarget(Target):
         from neurodeploy.profile.energy import generic_cmos
 
         return generic_cmos()
+
+
+def _sparse_pays(weights: int, present: int, sources: int) -> bool:
+    """Say whether synapses take fewer bytes: a weight and a target each, and a row per source."""
+    return present * SYNAPSE_BYTES + sources * ROW_BYTES < weights
 
 
 def _too_large(resources: list[Resource], unit: EdgeUnit, graph: Graph) -> list[Finding]:
