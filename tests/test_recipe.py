@@ -48,15 +48,6 @@ PLAIN = {"convert": ("dt", "output", "decode", "method", "layout"), "compare": (
         max_size=4,
     ),
 )
-def test_numbers_with_a_point(tmp_path: Path) -> None:
-    recipe = with_settings(defaults(), {"quantize.prune": "0.5"})
-    assert recipe["quantize"]["prune"] == 0.5
-    assert with_settings(recipe, {"quantize.prune": "0"})["quantize"]["prune"] == 0.0
-    assert "prune = 0.5" in recipe_text(recipe, tmp_path)
-    with pytest.raises(UsageError, match="quantize.prune = 'half' is no float"):
-        with_settings(recipe, {"quantize.prune": "half"})
-
-
 def test_every_value_comes_back(
     tmp_path_factory: pytest.TempPathFactory,
     texts: list[str],
@@ -284,3 +275,12 @@ def test_settings_are_refused_all_at_once() -> None:
     assert len(caught.value.findings) == len(settings)
     for key in ("'bits'", "'quantise.bits'", "convert.colour", "convert.timesteps", "'layer.fc"):
         assert key in text
+
+
+def test_numbers_with_a_point(tmp_path: Path) -> None:
+    recipe = with_settings(defaults(), {"quantize.prune": "0.5"})
+    assert recipe["quantize"]["prune"] == 0.5
+    assert with_settings(recipe, {"quantize.prune": "0"})["quantize"]["prune"] == 0.0
+    assert "prune = 0.5" in recipe_text(recipe, tmp_path)
+    with pytest.raises(UsageError, match=r"quantize\.prune = 'half' is no float"):
+        with_settings(recipe, {"quantize.prune": "half"})
