@@ -73,7 +73,7 @@ def mnist() -> Task:
         name = next(n for n in archive.getnames() if n.endswith("tests/mnist_params.pt"))
         packed = archive.extractfile(name)
         assert packed is not None
-        state = torch.load(io.BytesIO(packed.read()), weights_only=True)
+        state = torch.load(io.BytesIO(packed.read()), weights_only=True, map_location="cpu")
     with torch.no_grad():
         values = [v for k, v in state.items() if k.endswith("weight")]
         for parameter, value in zip(net.parameters(), values, strict=True):
@@ -87,7 +87,7 @@ def mnist() -> Task:
     some = train[:3000]
     return Task(
         snn, x[train[:256]], (x[some], y[some]), (x[test], y[test]), 4,
-        {"4 bits": 2, "ternary": 4}, 5e-4,
+        {"4 bits": 2, "ternary": 4}, 2e-4,
     )  # fmt: skip
 
 

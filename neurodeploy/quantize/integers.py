@@ -80,6 +80,8 @@ class Integers:
                     self._map(node, node.op)
                 elif isinstance(node, Cell):
                     self._cell(node)
+                elif not any(e.delay for e in self.graph.edges_into[node.name]):
+                    self.draft.signal((node.name, node.outputs[0]))  # integers may not join here
             except NeurodeployError as error:
                 failed.add(node.name)
                 self.findings += [

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from neurodeploy.errors import DataError, UsageError
 from neurodeploy.training.graph_module import GraphModule
 
-__all__ = ["fit"]
+__all__ = ["MARGIN", "fit"]
+
+MARGIN = 5.0
 
 
 def fit(
@@ -25,7 +27,7 @@ def fit(
     epochs: int = 5,
     batch: int = 64,
     rate: float = 1e-3,
-    scale: float = 1.0,
+    scale: float | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[float]:
@@ -39,7 +41,9 @@ def fit(
         epochs: Passes over the samples.
         batch: Samples per step of the optimiser.
         rate: Learning rate at the start.
-        scale: Factor of the mean output before the softmax.
+        scale: Factor of the mean output before the softmax. Rates are far smaller than the logits
+            that a softmax needs: by default it is such that in the first batch the largest mean
+            output of a sample lies `MARGIN` above the mean of its outputs.
         seed: Seed of the order of the samples.
         progress: Called with (batches done, batches in all).
 
@@ -68,8 +72,10 @@ def fit(
         for picked in torch.split(shuffled, batch):
             optimiser.zero_grad()
             out = module(samples[picked], timesteps)
-            mean: Tensor = out.mean(dim=1).flatten(1) * scale
-            loss = nn.functional.cross_entropy(mean, labels[picked])
+            mean: Tensor = out.mean(dim=1).flatten(1)
+            if scale is None:
+                scale = _scale(mean.detach())
+            loss = nn.functional.cross_entropy(mean * scale, labels[picked])
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
@@ -79,3 +85,9 @@ def fit(
                 progress(done, epochs * per_epoch)
         losses.append(total / samples.shape[0])
     return losses
+
+
+def _scale(mean: Tensor) -> float:
+    """Give the factor that brings the outputs of a batch to a margin of `MARGIN`."""
+    margin = float((mean.amax(dim=1) - mean.mean(dim=1)).mean())
+    return MARGIN / margin if margin > 0 else 1.0

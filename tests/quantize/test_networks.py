@@ -20,8 +20,7 @@ from neurodeploy.ir import Graph
 from neurodeploy.ir.types import QType
 from neurodeploy.quantize import Scheme, quantised
 from neurodeploy.reference import all_outputs, simulate
-from neurodeploy.semantics.types import F64
-from neurodeploy.testing.random_graphs import random_graph, spiking_share
+from neurodeploy.testing.random_graphs import RandomProfile, random_graph, spiking_share
 from oracles import Ledger
 from tiers import sample_count
 
@@ -105,6 +104,7 @@ def test_real_values_of_an_analog_network(ann: Graph, digits: dict[str, Array]) 
 
 
 COUNT = sample_count(200, 40)
+FLOATS = RandomProfile(numbers=("float32",))
 
 
 @pytest.mark.parametrize("start", range(0, COUNT, 20))
@@ -113,9 +113,7 @@ def test_random_networks(start: int, oracle: Ledger) -> None:
     cc, made = oracle("cc"), 0
     refused: list[QuantizationError] = []
     for seed in range(start, start + 20):
-        case = random_graph(np.random.default_rng(seed))
-        if any(t.type == F64 for t in case.graph.tensors.values()):
-            continue
+        case = random_graph(np.random.default_rng(seed), FLOATS)
         try:
             integers = quantised(case.graph, case.inputs, case.timesteps, Scheme())
         except QuantizationError as error:
