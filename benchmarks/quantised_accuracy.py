@@ -48,8 +48,7 @@ class Task:
     train: tuple[Any, Any]
     test: tuple[Any, Any]
     timesteps: int | None
-    epochs: dict[str, int]
-    rate: float
+    training: dict[str, tuple[int, float]]  # by scheme: epochs, learning rate
 
 
 def digits() -> Task:
@@ -58,7 +57,9 @@ def digits() -> Task:
         ytr, yte = held["ytr"], held["yte"]
     ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
     snn = nd.convert(ann, data=xtr[:256], timesteps=4)
-    return Task(snn, xtr[:256], (xtr, ytr), (xte, yte), 4, {"4 bits": 6, "ternary": 15}, 1e-3)
+    return Task(
+        snn, xtr[:256], (xtr, ytr), (xte, yte), 4, {"4 bits": (6, 1e-3), "ternary": (15, 1e-3)}
+    )
 
 
 def mnist() -> Task:
@@ -87,7 +88,7 @@ def mnist() -> Task:
     some = train[:3000]
     return Task(
         snn, x[train[:256]], (x[some], y[some]), (x[test], y[test]), 4,
-        {"4 bits": 2, "ternary": 4}, 2e-4,
+        {"4 bits": (2, 2e-5), "ternary": (4, 2e-4)},
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def l2mu() -> Task:
 
     x, y = braille()
     graph = nd.load(network(), example=x[:4], time_axis=0)
-    return Task(graph, x[:128], (x, y), (x, y), None, {"4 bits": 2}, 2e-4)
+    return Task(graph, x[:128], (x, y), (x, y), None, {"4 bits": (2, 2e-4)})
 
 
 def accuracy(graph: nd.Graph, task: Task) -> str:
@@ -116,10 +117,10 @@ def main(names: list[str]) -> None:
         for scheme_name, scheme in SCHEMES.items():
             made = nd.quantize(task.graph, data=task.calibration, scheme=scheme)
             row = [name, before, scheme_name, accuracy(made, task), "-"]
-            epochs = task.epochs.get(scheme_name)
-            if epochs:
+            if scheme_name in task.training:
+                epochs, rate = task.training[scheme_name]
                 module = quantization_aware(to_torch(task.graph), scheme)
-                fit(module, *task.train, timesteps=task.timesteps, epochs=epochs, rate=task.rate)
+                fit(module, *task.train, timesteps=task.timesteps, epochs=epochs, rate=rate)
                 trained = from_torch(module, task.graph)
                 row[-1] = accuracy(nd.quantize(trained, data=task.calibration, scheme=scheme), task)
             print(f"| {' | '.join(row)} |", flush=True)
