@@ -103,7 +103,9 @@ def as_samples(
             continue
         before = len(findings)
         inputs[node.name] = _fitted(node, raw[node.name], layout, findings)
-        far = range_finding(graph, node.name, inputs[node.name])
+        # numbers for a quantised input are judged before they are held to its range
+        told = raw if isinstance(node.type, QType) else inputs
+        far = range_finding(graph, node.name, told[node.name])
         if far is not None and len(findings) == before:
             findings.append(far)
     findings += [

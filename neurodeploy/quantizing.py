@@ -11,6 +11,7 @@ import numpy.typing as npt
 from neurodeploy.data import Data, Samples, as_samples, timesteps_of
 from neurodeploy.errors import QuantizationError, UsageError
 from neurodeploy.execute import Progress, check_seed, execute
+from neurodeploy.input_range import with_input_range
 from neurodeploy.ir.graph import Graph
 from neurodeploy.quantize import QuantisationReport, Scheme, layer_errors, quantised
 from neurodeploy.quantize.mixed import bits_within, sensitivities
@@ -90,6 +91,7 @@ def quantize(
         seed=seed,
         progress=progress,
     )
+    made = with_input_range(made, samples.inputs)
     if max_loss is not None:
         _check_loss(graph, made, data, samples, steps, layout, max_loss)
     return made

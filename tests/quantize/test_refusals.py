@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import neurodeploy as nd
-from neurodeploy.errors import QuantizationError, UsageError
+from neurodeploy.errors import DataError, QuantizationError, UsageError
 from neurodeploy.ir import Graph, GraphBuilder
 from neurodeploy.quantize import Scheme
 
@@ -76,6 +76,18 @@ def test_nothing_is_mutated_and_the_same_comes_out_twice() -> None:
     assert np.array_equal(x, kept)
     named = {c.node for c in first.changes}
     assert {"x", "fc1", "hidden", "fc2", "last"} <= named
+
+
+def test_data_far_outside_the_calibration_are_refused() -> None:
+    """Pixels of 0 to 255 in the place of 0 to 1 would all saturate, without a word."""
+    made = nd.quantize(network(), data=data())
+    assert nd.run(made, np.minimum(data() * 1.1, 1.2)).outputs.shape == (N, T, 3)
+    with pytest.raises(DataError, match=r"lies in \[.*\], the calibration samples in"):
+        nd.run(made, 255 * data())
+    whole = (255 * data()).astype(np.int64)  # integers are the steps themselves
+    assert nd.run(made, whole).outputs.shape == (N, T, 3)
+    with pytest.raises(DataError, match="does not lie in"):
+        nd.run(made, whole + 100)
 
 
 def test_inputs_become_spikes_or_steps() -> None:
