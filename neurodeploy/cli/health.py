@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +23,13 @@ _PACKAGES = (
     ("spikingjelly", "checks against SpikingJelly", "pip install 'neurodeploy[spikingjelly]'"),
     ("pandas", "bills as data frames", "pip install 'neurodeploy[report]'"),
 )
+
+# program, what it is needed for
+_PROGRAMS = (
+    ("arm-none-eabi-gcc", "building emitted C for Cortex-M"),
+    ("qemu-system-arm", "the runner qemu: emitted C on a Cortex-M"),
+)
+_DEBIAN = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 
 # lava-nc 0.10.0 declares Python < 3.11 and one of its modules fails at import on 3.11
 _LAVA = (
@@ -60,6 +69,7 @@ def checks() -> list[Check]:
     for name, needed_for, fix in _PACKAGES:
         found.append(_package(name, needed_for, fix))
     found.append(_compiler())
+    found += [_program(name, needed_for) for name, needed_for in _PROGRAMS]
     found.append(_package("lava-nc", "comparison with Loihi's models", _LAVA))
     return found
 
@@ -70,6 +80,15 @@ def _package(name: str, needed_for: str, fix: str) -> Check:
     except PackageNotFoundError:
         there = None
     return Check(name, there is not None, there, needed_for, fix)
+
+
+def _program(name: str, needed_for: str) -> Check:
+    path = shutil.which(name)
+    there = None
+    if path is not None:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        there = (done.stdout.splitlines() or [path])[0]
+    return Check(name, there is not None, there, needed_for, _DEBIAN)
 
 
 def _compiler() -> Check:
