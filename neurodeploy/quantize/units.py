@@ -184,6 +184,14 @@ def _reads_weights(graph: Graph, cell: Cell, name: str) -> bool:
     return any(not isinstance(n, Cell | Output) for n in readers)
 
 
+def _finer(graph: Graph, reader: str, known: Mapping[str, CellUnits]) -> float:
+    """Give a unit below that of the neuron at the end of a chain of cells."""
+    unit = known[reader].unit
+    node = graph.node(reader)
+    last = isinstance(node, Cell) and bool(_float_states(node))
+    return unit / 2**BETWEEN_DIGITS if last else unit
+
+
 def _stateless(
     graph: Graph,
     cell: Cell,
@@ -209,9 +217,9 @@ def _stateless(
         unit = step / 2**SPARE_DIGITS
         return CellUnits(unit, {}, {name: Sending(SPARE_DIGITS, bounds)}, {name: step})
     cells = [
-        known[e.target].unit
+        e.target
         for e in graph.edges_from[cell.name]
         if isinstance(graph.node(e.target), Cell) and e.target in known
     ]
-    unit = cells[0] / 2**BETWEEN_DIGITS if cells else largest / (2 ** (OUTPUT_BITS - 1) - 1)
+    unit = _finer(graph, cells[0], known) if cells else largest / (2 ** (OUTPUT_BITS - 1) - 1)
     return CellUnits(unit, {}, {name: _whole(graph, cell, name)}, {name: unit})

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurodeploy.errors import QuantizationError
+import neurodeploy as nd
+from neurodeploy.errors import DataError, QuantizationError
 from neurodeploy.ir import Graph, GraphBuilder
 from neurodeploy.ir.types import QType
 from neurodeploy.quantize import Scheme, quantised
@@ -109,3 +110,28 @@ def test_what_has_no_integer_form_is_refused(
     graph = one_cell(cell, params)
     with pytest.raises(QuantizationError, match=f"cell: .*{message}"):
         both(graph, Scheme(), [("cell", "out")])
+
+
+def test_parameters_of_each_step_stay_so() -> None:
+    """A scale and a shift for every step, as of a batch norm through time, in front of a neuron."""
+    random = np.random.default_rng(5)
+    b = GraphBuilder()
+    current = b.dense("fc", b.input("x", (5,)), random.normal(size=(SIZE, 5)))
+    normed = b.cell(
+        "norm",
+        "affine",
+        current,
+        params={
+            "scale": random.uniform(0.5, 1.5, (T, SIZE)),
+            "shift": random.normal(size=(T, SIZE)) / 4,
+        },
+        timed=("scale", "shift"),
+    )
+    graph = b.output("y", b.cell("cell", "lif", normed, params={"beta": 0.9})).build()
+    scheme = Scheme(weight_bits=12, state_bits=20, factor_bits=20)
+    made, a, found = both(graph, scheme, [("cell", "out"), ("cell", "v")])
+    assert {p.name for p in made.node("norm").params if p.timed} == {"scale", "shift"}  # type: ignore[attr-defined]
+    assert 0.02 < a[("cell", "out")].mean() < 0.98
+    assert (found[("cell", "out")] != a[("cell", "out")]).mean() < 0.02
+    with pytest.raises(DataError, match=f"values for {T} steps"):
+        nd.run(made, np.zeros((1, T + 1, 5), np.bool_))
