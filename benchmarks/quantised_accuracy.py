@@ -99,7 +99,7 @@ def l2mu() -> Task:
 
     x, y = braille()
     graph = nd.load(network(), example=x[:4], time_axis=0)
-    return Task(graph, x[:128], (x, y), (x, y), None, {"4 bits": (2, 2e-4)})
+    return Task(graph, x[:128], (x, y), (x, y), None, {"4 bits": (2, 2e-4), "ternary": (8, 1e-3)})
 
 
 def accuracy(graph: nd.Graph, task: Task) -> str:
