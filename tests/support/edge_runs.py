@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from neurodeploy.engine.plan import DTYPES
 from neurodeploy.targets.edge.context import read_context, visible
@@ -28,6 +30,8 @@ class EdgeProgram:
     def __init__(
         self, unit: EdgeUnit, prefix: str, folder: Path, command: Sequence[str] = ("gcc", "-O2")
     ) -> None:
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"{command[0]} is not installed")
         self.unit, self.prefix = unit, prefix
         (folder / f"{prefix}.h").write_text(unit.header, encoding="ascii")
         (folder / f"{prefix}.c").write_text(unit.source, encoding="ascii")

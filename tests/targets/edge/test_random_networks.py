@@ -20,7 +20,6 @@ from demo_digits import demo_ann, demo_digits
 from edge_cases import DRAWN, drawn
 from edge_runs import EdgeProgram
 from neurodeploy.data import as_samples
-from neurodeploy.engine.compiler import find_compiler
 from neurodeploy.reference import simulate
 from neurodeploy.targets.edge.golden import self_test
 from neurodeploy.targets.edge.source import edge_unit
@@ -115,9 +114,9 @@ def test_zig(seed: int, tmp_path: Path, oracle: Ledger) -> None:
         zig.record(spiking=check(case, seed, tmp_path, command))
 
 
-def test_the_test_notices_a_wrong_constant(tmp_path: Path) -> None:
+def test_the_test_notices_a_wrong_constant(tmp_path: Path, oracle: Ledger) -> None:
     """The self-test fails where a weight of the source is another one."""
-    assert find_compiler() is not None
+    gcc = oracle("gcc")
     case = next(c for c in map(drawn, range(3000, 3040)) if c is not None)
     unit = edge_unit(case.graph, "net")
     arrays = re.findall(r"^  -?[0-9, -]+,$", unit.source, re.MULTILINE)
@@ -132,3 +131,4 @@ def test_the_test_notices_a_wrong_constant(tmp_path: Path) -> None:
         subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
         codes.add(subprocess.run([tmp_path / "test"], check=False).returncode)
     assert codes & {2, 3}
+    gcc.record()
