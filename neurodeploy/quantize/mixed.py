@@ -17,9 +17,9 @@ import numpy.typing as npt
 from neurodeploy.errors import QuantizationError
 from neurodeploy.execute import reference_runner
 from neurodeploy.ir.graph import Graph
-from neurodeploy.ir.nodes import Map
 from neurodeploy.ir.types import QType
-from neurodeploy.quantize.post_training import quantised
+from neurodeploy.quantize.post_training import calibrated
+from neurodeploy.quantize.projections import weighted_maps
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.recording import decode
 from neurodeploy.targets.base import Run
@@ -67,27 +67,21 @@ def sensitivities(
         inputs: Calibration samples as the float graph takes them.
         inputs_of: Gives the same samples as an integer graph takes them.
         timesteps: Steps.
-        scheme: All other widths; its ``weight_bits`` are those of the others.
+        scheme: All other widths; the other projections have the most bits of `WIDTHS`.
         make_runner: Gives what runs a graph.
     """
     due = _outputs(graph, make_runner(graph), inputs, timesteps)
+    whole = replace(scheme, weight_bits=max(WIDTHS))
+    calibration = calibrated(graph, inputs, timesteps, whole, make_runner=make_runner)
     found = []
-    for node in graph.nodes:
-        if not isinstance(node, Map) or not hasattr(node.op, "weight"):
-            continue
+    for node in weighted_maps(calibration.graph):
         distance = {}
         for width in WIDTHS:
-            made = quantised(
-                graph,
-                inputs,
-                timesteps,
-                replace(scheme, weight_bits=8),
-                bits={node.name: width},
-                make_runner=make_runner,
-            )
+            made = calibration.integers({node.name: width})
             got = _outputs(made, make_runner(made), inputs_of(made), timesteps)
             distance[width] = _distance(due, got)
-        found.append(Sensitivity(node.name, int(graph.tensors[node.op.weight].data.size), distance))
+        weights = int(calibration.graph.tensors[node.op.weight].data.size)
+        found.append(Sensitivity(node.name, weights, distance))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,46 @@ from neurodeploy.quantize.prepare import prepared
 from neurodeploy.quantize.projections import weighted_maps
 from neurodeploy.quantize.prune import pruned
 from neurodeploy.quantize.scheme import Scheme
-from neurodeploy.quantize.units import Span, cell_units, wanted_keys
+from neurodeploy.quantize.units import CellUnits, Span, cell_units, wanted_keys
 from neurodeploy.semantics.types import Float
 from neurodeploy.targets.base import Run
 
-__all__ = ["quantised"]
+__all__ = ["Calibration", "calibrated", "quantised"]
 
 Array = npt.NDArray[Any]
 MakeRunner = Callable[[Graph], Run]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A prepared float graph and what its cells and inputs did on the calibration data.
+
+    Attributes:
+        graph: The prepared graph.
+        scheme: Widths and grids.
+        units: Units of its cells.
+        spans: What the data of each input that is a number are.
+        means: Mean over samples and steps of what projections add up.
+    """
+
+    graph: Graph
+    scheme: Scheme
+    units: Mapping[str, CellUnits]
+    spans: Mapping[str, Span]
+    means: Mapping[tuple[str, str], Array]
+
+    def integers(self, bits: Mapping[str, int]) -> Graph:
+        """Give the integer graph.
+
+        Args:
+            bits: Bits of the weights of single projections, by node, where not the scheme's.
+
+        Raises:
+            QuantizationError: there is no projection of a name, or a node has no integer form.
+        """
+        raise_findings(QuantizationError, _unknown(self.graph, bits))
+        parts = self.scheme, self.units, self.spans, self.means
+        return Integers(self.graph, *parts, bits).run()
 
 
 def quantised(
@@ -61,13 +94,30 @@ def quantised(
         QuantizationError: all nodes that have no integer form; layers that the calibration data
             leave silent; weights that are all 0.
     """
+    calibration = calibrated(
+        graph, inputs, timesteps, scheme, make_runner=make_runner, seed=seed, progress=progress
+    )
+    return calibration.integers(bits or {})
+
+
+def calibrated(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    timesteps: int,
+    scheme: Scheme,
+    *,
+    make_runner: MakeRunner = reference_runner,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Measure once what every integer form of a graph needs; see `quantised`."""
     floats = [t for t in graph.tensors.values() if isinstance(t.type, Float)]
     if not floats:
         raise QuantizationError(
             "the graph holds no float weights", hint="it is quantised already; start from floats"
         )
     ready = pruned(prepared(graph), scheme.prune, scheme.structure)
-    raise_findings(QuantizationError, [*_findings(ready), *_unknown(ready, bits or {})])
+    raise_findings(QuantizationError, _findings(ready))
     keys = list(dict.fromkeys([*wanted_keys(ready), *_arriving(ready)]))
     run = make_runner(ready)
     seen = observe(ready, run, inputs, timesteps, keys, seed=seed, progress=progress)
@@ -78,7 +128,7 @@ def quantised(
     }
     units = cell_units(ready, seen, scheme)
     means = {key: seen[key].mean for key in _arriving(ready)}
-    return Integers(ready, scheme, units, spans, means, bits).run()
+    return Calibration(ready, scheme, units, spans, means)
 
 
 def _arriving(graph: Graph) -> list[tuple[str, str]]:

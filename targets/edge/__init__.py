@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neurodeploy.artifact import open_artifact
 from neurodeploy.errors import CapabilityError, Finding, UsageError, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.passes.sparse_storage import sparse_storage
@@ -136,7 +137,7 @@ class EdgeTarget(Target):
             unknown = sorted(set(options) - {"machine"})
             if unknown:
                 raise UsageError(f"the runner qemu has no option {unknown[0]!r}", hint="machine")
-            return QemuRun(graph, str(options.get("machine", "cortex-m4")))
+            return QemuRun(graph, str(options.get("machine", _compiled_for(path))))
 
         return {"qemu": qemu}
 
@@ -145,6 +146,11 @@ class EdgeTarget(Target):
         from neurodeploy.profile.energy import generic_cmos
 
         return generic_cmos()
+
+
+def _compiled_for(path: Path | None) -> str:
+    """Give the board that a folder was compiled for; a Cortex-M4 where there is no folder."""
+    return "cortex-m4" if path is None else open_artifact(path).capabilities.name
 
 
 def _sparse_pays(weights: int, present: int, sources: int) -> bool:

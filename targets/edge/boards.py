@@ -26,6 +26,7 @@ class Board:
         ram: Bytes of memory for the context and the stack; None likewise.
         clock: Hertz; None where not given.
         source: Where the figures come from.
+        machine: QEMU's name of a machine with this processor; empty where it has none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Board:
     ram: int | None = None
     clock: int | None = None
     source: str = ""
+    machine: str = ""
 
 
 @cache
@@ -82,6 +84,7 @@ def _wrong(table: object) -> list[str]:
         "ram": int,
         "clock": int,
         "source": str,
+        "machine": str,
     }
     found = [f"unknown field {key!r}" for key in table if key not in kinds]
     found += [f"the field {key!r} is missing" for key in list(kinds)[:3] if key not in table]

@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,11 @@ from neurodeploy.errors import (
     raise_findings,
 )
 from neurodeploy.ir.graph import Graph
+from neurodeploy.targets.edge.boards import Board, boards
 from neurodeploy.targets.edge.context import read_context, visible
 from neurodeploy.targets.edge.source import EdgeUnit, edge_unit
 
-__all__ = ["MACHINES", "Machine", "QemuRun"]
+__all__ = ["QemuRun", "machines"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -42,28 +42,9 @@ TIMEOUT = 600.0
 INSTALL = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A machine of QEMU.
-
-    Attributes:
-        name: QEMU's name of it.
-        flags: Flags of the compiler.
-    """
-
-    name: str
-    flags: tuple[str, ...]
-
-
-MACHINES = {
-    "cortex-m3": Machine("mps2-an385", ("-mcpu=cortex-m3", "-mthumb")),
-    "cortex-m4": Machine(
-        "mps2-an386", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
-    ),
-    "cortex-m7": Machine(
-        "mps2-an500", ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16")
-    ),
-}
+def machines() -> dict[str, Board]:
+    """Give the boards that QEMU has a machine for, by name."""
+    return {name: board for name, board in boards().items() if board.machine}
 
 
 class QemuRun:
@@ -71,7 +52,8 @@ class QemuRun:
 
     Args:
         graph: The integer graph.
-        machine: Name of the machine: ``cortex-m3``, ``cortex-m4`` or ``cortex-m7``.
+        machine: Name of a board with a machine of QEMU: ``cortex-m3``, ``cortex-m4`` or
+            ``cortex-m7``.
 
     Attributes:
         text_bytes: Code and constants of the whole program, harness included.
@@ -84,9 +66,13 @@ class QemuRun:
     """
 
     def __init__(self, graph: Graph, machine: str = "cortex-m4", *, optimise: str = "-O2") -> None:
-        if machine not in MACHINES:
-            raise UsageError(f"no machine {machine!r}", hint=f"one of {', '.join(MACHINES)}")
-        self.machine = MACHINES[machine]
+        known = machines()
+        if machine not in known:
+            raise UsageError(
+                f"QEMU has no machine for {machine!r}",
+                hint=f"--option machine=NAME, NAME one of {', '.join(known)}",
+            )
+        self.board = known[machine]
         self.compiler, self.emulator = _programs()
         self.unit = edge_unit(graph, "net", reuse=False)
         self.optimise = optimise
@@ -109,7 +95,7 @@ class QemuRun:
         flags = ["-std=gnu99", self.optimise, "-Wall", "-Wextra", "-ffunction-sections"]
         link = ["-nostartfiles", "--specs=nano.specs", "-T", "mps2.ld", "-Wl,--gc-sections"]
         sources = ["net.c", "main.c", "startup.c"]
-        call = [self.compiler, *flags, *self.machine.flags, *link, "-o", "net.elf", *sources]
+        call = [self.compiler, *flags, *self.board.flags, *link, "-o", "net.elf", *sources]
         done = subprocess.run(
             call, cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
         )
@@ -195,7 +181,7 @@ class QemuRun:
     def _emulate(self) -> None:
         call = [
             self.emulator,
-            *("-machine", self.machine.name, "-kernel", "net.elf", "-display", "none"),
+            *("-machine", self.board.machine, "-kernel", "net.elf", "-display", "none"),
             *("-monitor", "none", "-serial", "none", "-icount", "shift=0"),
             *("-semihosting-config", "enable=on,target=native"),
         ]
@@ -208,7 +194,7 @@ class QemuRun:
             raise UnavailableTargetError(f"QEMU ran for more than {TIMEOUT:.0f} s") from error
         if done.returncode:
             raise UnavailableTargetError(
-                f"the program on {self.machine.name} ended with {done.returncode}: "
+                f"the program on {self.board.machine} ended with {done.returncode}: "
                 f"{done.stderr.strip()[:500]}"
             )
 
@@ -237,7 +223,7 @@ class QemuRun:
     @property
     def text_bytes(self) -> int:
         """Code and constants of the network's own object file."""
-        call = [self.compiler, "-std=gnu99", self.optimise, *self.machine.flags]
+        call = [self.compiler, "-std=gnu99", self.optimise, *self.board.flags]
         subprocess.run([*call, "-c", "net.c"], cwd=self.folder, check=True, timeout=TIMEOUT)
         size = self.compiler.removesuffix("gcc") + "size"
         done = subprocess.run(

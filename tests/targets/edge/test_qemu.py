@@ -112,8 +112,14 @@ def test_as_a_runner(digits: dict[str, Array], tmp_path: Path, machine: Ledger) 
     assert nd.compare(made, program, few, on_b="qemu").verdict == "exact"
     with pytest.raises(UsageError, match="no option 'speed'"):
         program.run(few, on="qemu", options={"speed": 1})
-    with pytest.raises(UsageError, match="no machine 'z80'"):
+    with pytest.raises(UsageError, match="QEMU has no machine for 'z80'"):
         program.run(few, on="qemu", options={"machine": "z80"})
+    # a folder for another processor runs on that one, or says that QEMU has none
+    small = nd.compile(made, "cortex-m0+", out=tmp_path / "m0", options={"ram": "64KiB"})
+    with pytest.raises(UsageError, match=r"QEMU has no machine for 'cortex-m0\+'"):
+        small.run(few, on="qemu")
+    again = small.run(few, on="qemu", options={"machine": "cortex-m3"})
+    assert np.array_equal(again.outputs, found.outputs)
     qemu.record()
 
 
