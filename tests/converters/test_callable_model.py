@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from neurodeploy.converters.callable_model import build_model, is_callable_spec  # noqa: E402
 from neurodeploy.errors import ConversionError, NeurodeployError, UsageError  # noqa: E402

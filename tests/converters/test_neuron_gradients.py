@@ -11,7 +11,7 @@ from cell_runs import drive
 from oracles import Ledger
 from spec_runs import spec_graph
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from neurodeploy.converters.snntorch import table as snntorch_table  # noqa: E402
 from neurodeploy.converters.spikingjelly import table as jelly_table  # noqa: E402

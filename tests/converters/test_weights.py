@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402

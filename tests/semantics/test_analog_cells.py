@@ -18,7 +18,7 @@ from neurodeploy.semantics.trace import cell_definition, trace
 from neurodeploy.semantics.types import F32, F64
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 F = torch.nn.functional
 
 RNG = np.random.default_rng(0)

@@ -88,7 +88,7 @@ def test_network_in_which_nothing_would_spike_is_refused() -> None:
 
 def test_published_network_keeps_its_recurrence(oracle: Ledger) -> None:
     """silero-vad: five ReLUs spike; the spectrum before and the LSTM behind stay floats."""
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnx", reason="onnx is not installed")
     oracle("cc")
     found = oracle("silero-vad")
     graph = api.load(found.file("silero_vad/data/silero_vad_openvino_16k.onnx"))

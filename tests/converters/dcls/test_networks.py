@@ -9,9 +9,9 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("DCLS", reason="oracle DCLS: pip install --no-deps dcls")
-pytest.importorskip("spikingjelly")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 from DCLS.construct.modules import Dcls1d, Dcls2d  # noqa: E402
 from spikingjelly.activation_based import neuron  # noqa: E402

@@ -12,7 +12,7 @@ from command_line import Tool, refused, tool_for
 from neurodeploy.converters import find_converter
 from nir_nets import chain, fields_of
 
-nir = pytest.importorskip("nir")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 
 
 @pytest.fixture

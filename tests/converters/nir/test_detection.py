@@ -14,7 +14,7 @@ from neurodeploy.converters.nir.neurons import charge_step
 from neurodeploy.errors import ConversionError, UsageError
 from nir_nets import alone, fields_of
 
-nir = pytest.importorskip("nir")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 N = 4
 TAU = np.array([3.0, 5.0, 9.0, 20.0])
 

@@ -21,7 +21,7 @@ from nir_nets import FIELDS, NEURONS, alone, chain, fields_of, net
 from small_graphs import GRAPHS
 from tiers import sample_count
 
-nir = pytest.importorskip("nir")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 DT = 1e-4
 
 

@@ -14,8 +14,8 @@ from neurodeploy.converters.nir import load_nir
 from neurodeploy.errors import ConversionError, FileFormatError, NeurodeployError, UsageError
 from nir_nets import alone, chain, fields_of
 
-h5py = pytest.importorskip("h5py")
-nir = pytest.importorskip("nir")
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 
 
 @pytest.fixture

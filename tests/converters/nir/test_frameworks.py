@@ -14,7 +14,7 @@ from neurodeploy.ir.types import F64
 from neurodeploy.reference import simulate
 from nir_nets import alone, integrate, traced
 
-nir = pytest.importorskip("nir")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 # snnTorch exports through the older of nirtorch's two interfaces
 pytestmark = pytest.mark.filterwarnings("ignore:nirtorch.extract_nir_graph is being deprecated")
 T = 60

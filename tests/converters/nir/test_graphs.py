@@ -14,7 +14,7 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.types import F64
 from nir_nets import alone, chain, fields_of, net, traced
 
-nir = pytest.importorskip("nir")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 DT = 1e-4
 
 

@@ -13,7 +13,7 @@ from neurodeploy.errors import ConversionError
 from neurodeploy.ir.types import F64
 from nir_nets import FIELDS, NEURONS, alone, fields_of, integrate, traced
 
-nir = pytest.importorskip("nir")
+nir = pytest.importorskip("nir", reason="nir is not installed")
 N, T = 6, 80
 DT = 1e-4
 SPIKING = ("IF", "LIF", "CubaLIF")

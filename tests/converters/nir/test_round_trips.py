@@ -19,7 +19,7 @@ from neurodeploy.testing.random_graphs import RandomCase, RandomProfile, graphs,
 from oracles import Ledger
 from tiers import sample_count
 
-pytest.importorskip("h5py")
+pytest.importorskip("h5py", reason="h5py is not installed")
 
 # NIR's table of nodes as the capabilities of a target
 TABLE = Capabilities(

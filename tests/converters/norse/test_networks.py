@@ -9,7 +9,7 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 with warnings.catch_warnings():
     # it compiles functions by TorchScript as it is imported
     warnings.simplefilter("ignore")

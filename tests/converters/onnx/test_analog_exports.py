@@ -17,8 +17,8 @@ from neurodeploy.reference import simulate
 from oracles import Ledger
 from tiers import sample_count
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed")
 
 from torch import Tensor, nn  # noqa: E402
 

@@ -10,7 +10,7 @@ import pytest
 
 from oracles import Ledger
 
-pytest.importorskip("onnx")
+pytest.importorskip("onnx", reason="onnx is not installed")
 
 from onnx import TensorProto, helper
 

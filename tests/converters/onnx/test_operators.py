@@ -14,8 +14,8 @@ from neurodeploy.ir import Graph
 from neurodeploy.reference import simulate
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed")
 
 from plain_nets import NETS, build, samples  # noqa: E402
 

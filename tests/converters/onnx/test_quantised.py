@@ -12,7 +12,7 @@ import pytest
 from engine_runs import assert_same
 from oracles import Ledger
 
-pytest.importorskip("onnx")
+pytest.importorskip("onnx", reason="onnx is not installed")
 
 import onnx
 from onnx import numpy_helper
@@ -56,7 +56,7 @@ class Reader:
 
 def quantised(folder: Path, form: str, oracle: Ledger) -> bytes:
     oracle("onnxruntime")
-    tool = pytest.importorskip("onnxruntime.quantization")
+    tool = pytest.importorskip("onnxruntime.quantization", reason="onnxruntime is not installed")
     plain, made = folder / "plain.onnx", folder / "made.onnx"
     plain.write_bytes(save(model(NODES, ("N", *SHAPE), W, opset=17)))
     kinds = {"weight_type": tool.QuantType.QInt8}

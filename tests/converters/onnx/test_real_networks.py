@@ -17,7 +17,7 @@ import pytest
 from oracles import Ledger
 from tiers import sample_count
 
-pytest.importorskip("onnx")
+pytest.importorskip("onnx", reason="onnx is not installed")
 
 from neurodeploy.converters.onnx import load_onnx
 from neurodeploy.engine import build

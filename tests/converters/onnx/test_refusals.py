@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx")
+pytest.importorskip("onnx", reason="onnx is not installed")
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper

@@ -10,7 +10,7 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("sinabs", reason="oracle sinabs layers: pip install --no-deps sinabs")
 
 import sinabs.layers as sl  # noqa: E402

@@ -11,8 +11,8 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("snntorch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
 
 import neurodeploy as nd  # noqa: E402
 from neurodeploy.errors import ConversionError, DataError  # noqa: E402

@@ -10,8 +10,8 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("snntorch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
 
 from neurodeploy.errors import ConversionError  # noqa: E402
 from spiking_nets import events, on_grid, proof, read  # noqa: E402

@@ -7,8 +7,8 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("snntorch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
 
 import neurodeploy as nd  # noqa: E402
 from l2mu import DATA, braille, l2mu  # noqa: E402

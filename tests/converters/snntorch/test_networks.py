@@ -12,8 +12,8 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("snntorch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
 
 from neurodeploy.differences import Comparison  # noqa: E402
 from neurodeploy.errors import ConversionError  # noqa: E402

@@ -13,8 +13,8 @@ from cell_runs import drive
 from oracles import Ledger
 from spec_runs import assert_states, run_spec
 
-pytest.importorskip("snntorch")
-torch = pytest.importorskip("torch")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import snntorch  # noqa: E402
 from snntorch.functional import quant  # noqa: E402

@@ -8,8 +8,8 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-snntorch = pytest.importorskip("snntorch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+snntorch = pytest.importorskip("snntorch", reason="snntorch is not installed")
 
 from torch import nn  # noqa: E402
 

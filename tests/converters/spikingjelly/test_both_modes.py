@@ -10,8 +10,8 @@ import pytest
 from cell_runs import drive
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("spikingjelly")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 from spikingjelly.activation_based import functional, layer, neuron  # noqa: E402
 from torch import nn  # noqa: E402

@@ -14,8 +14,8 @@ from cell_runs import drive
 from oracles import Ledger
 from spec_runs import assert_states, run_spec
 
-pytest.importorskip("spikingjelly")
-torch = pytest.importorskip("torch")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
 

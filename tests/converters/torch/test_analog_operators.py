@@ -9,7 +9,7 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from analog_nets import ANALOG_NETS  # noqa: E402
 from neurodeploy.converters.torch import load_torch  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from torch import nn  # noqa: E402
 

@@ -11,7 +11,7 @@ import neurodeploy as nd
 from l2mu import DATA
 from oracles import Ledger, Oracle
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from torch import nn  # noqa: E402
 

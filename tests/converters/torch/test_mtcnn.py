@@ -8,7 +8,7 @@ import pytest
 from neurodeploy.engine import build
 from oracles import Ledger
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from mtcnn import STAGES  # noqa: E402
 from neurodeploy.converters.torch import load_torch  # noqa: E402

@@ -10,7 +10,7 @@ import pytest
 from oracles import Ledger
 from tiers import sample_count
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from neurodeploy.converters.torch import load_torch  # noqa: E402
 from neurodeploy.ir import F32, Graph  # noqa: E402

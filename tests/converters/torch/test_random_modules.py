@@ -12,9 +12,9 @@ import pytest
 from oracles import Ledger
 from tiers import sample_count
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("snntorch")
-pytest.importorskip("spikingjelly")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 from neurodeploy.comparison import compare  # noqa: E402
 from neurodeploy.converters.torch.load import spiking_model  # noqa: E402

@@ -12,9 +12,9 @@ import pytest
 
 from tiers import sample_count
 
-pytest.importorskip("torch")
-pytest.importorskip("snntorch")
-pytest.importorskip("spikingjelly")
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 SUPPORT = Path(__file__).parents[2] / "support"
 CODE = """

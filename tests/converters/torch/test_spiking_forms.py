@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-snn = pytest.importorskip("snntorch")
-utils = pytest.importorskip("snntorch.utils")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+utils = pytest.importorskip("snntorch.utils", reason="snntorch is not installed")
 
 import neurodeploy as nd  # noqa: E402
 from neurodeploy.errors import ConversionError, DataError, NeurodeployError  # noqa: E402
