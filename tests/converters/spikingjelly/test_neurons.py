@@ -43,8 +43,8 @@ RESETS = (None, 0.0, -0.3)
 # the largest difference of a state, in units in the last place of 1 or of itself: in one step from
 # the framework's own state before it, and over all steps, as far as the neuron lets errors grow
 ROUNDED = {
-    "EIFNode": (1, 8),  # their exp is not ours
-    "ComplementaryLIFNode": (2, 4),  # nor in m * sigmoid
+    "EIFNode": (1, 8),  # their exp is one unit off ours: test_exponential
+    "ComplementaryLIFNode": (2, 4),  # and the sigmoid around it up to three
     "MPBNLIFNode": (2, 32),  # one of a fused norm, which is two after a subtraction halves v
     "SimpleLIFNode": (0, 1),  # its first step alone is in double precision
 }
