@@ -73,6 +73,12 @@ def quantize(
     granularity: Annotated[
         str, typer.Option(metavar="NAME", help="One step of the weights per channel or tensor.")
     ] = "channel",
+    group: Annotated[
+        int, typer.Option(metavar="N", help="Inputs of a sum that share a step; 0 for all.")
+    ] = 0,
+    equalise: Annotated[
+        bool, typer.Option("--equalise", help="Balance channels across ReLUs first (exact).")
+    ] = False,
     fit: Annotated[
         str,
         typer.Option(metavar="NAME", help="mse: least squared error; max: nothing is clipped."),
@@ -105,6 +111,8 @@ def quantize(
         factor_bits=factor_bits,
         grid=cast("Grid", grid),  # the scheme checks every value itself
         granularity=cast("Granularity", granularity),
+        group=group,
+        equalise=equalise,
         fit=cast("Fit", fit),
         observer=cast("Observer", observer),
         prune=prune,

@@ -15,6 +15,9 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Map, Product, Reduce
 from neurodeploy.ir.ops import ArgMax, MaxPool, Pool
 from neurodeploy.ir.types import QType
+from neurodeploy.passes.fold_batch_norm import fold_batch_norm
+from neurodeploy.quantize.equalise import equalised
+from neurodeploy.quantize.groups import grouped
 from neurodeploy.quantize.integers import Integers
 from neurodeploy.quantize.observers import observe
 from neurodeploy.quantize.prepare import prepared
@@ -116,7 +119,8 @@ def calibrated(
         raise QuantizationError(
             "the graph holds no float weights", hint="it is quantised already; start from floats"
         )
-    ready = pruned(prepared(graph), scheme.prune, scheme.structure)
+    start = equalised(fold_batch_norm(graph)) if scheme.equalise else graph
+    ready = grouped(pruned(prepared(start), scheme.prune, scheme.structure), scheme.group)
     raise_findings(QuantizationError, _findings(ready))
     keys = list(dict.fromkeys([*wanted_keys(ready), *_arriving(ready)]))
     run = make_runner(ready)

@@ -25,6 +25,7 @@ class Scheme:
         weight_bits: Bits of a weight, 2 to 16; the grid is symmetric, so 8 bits are -127 to 127.
         grid: ``uniform``; ``ternary`` (-1, 0, 1); ``power-of-two`` (0 and +-2**k within the bits).
         granularity: One step of the weights for each output ``channel``, or one per ``tensor``.
+        group: Inputs of a weighted sum that share a step (`neurodeploy.quantize.groups`); 0: all.
         fit: How the step of the weights is chosen: the largest weight is the end of the grid
             (``max``), or the mean squared error is least (``mse``).
         state_bits: Bits of membranes and synaptic currents, 8 to 32.
@@ -35,6 +36,8 @@ class Scheme:
         percentile: Share of the values inside the range, for ``percentile``.
         prune: Share of each projection's weights that is set to 0 before all else.
         structure: ``none``: the smallest weights; ``channel``: whole output channels.
+        equalise: Balance the channels of layers that meet through a rectifier first
+            (`neurodeploy.quantize.equalise`).
         bias_correction: Add to each bias what rounding the weights takes from the mean of the sum.
         headroom: Factor between the observed range of a state and its declared one, at least 1.
     """
@@ -42,6 +45,7 @@ class Scheme:
     weight_bits: int = 8
     grid: Grid = "uniform"
     granularity: Granularity = "channel"
+    group: int = 0
     fit: Fit = "mse"
     state_bits: int = 16
     activation_bits: int = 8
@@ -51,6 +55,7 @@ class Scheme:
     percentile: float = 0.9999
     prune: float = 0.0
     structure: Structure = "none"
+    equalise: bool = False
     bias_correction: bool = True
     headroom: float = 1.25
 
@@ -71,6 +76,8 @@ class Scheme:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole or not low <= value <= high:
                 found.append(Finding(f"{name} is {value!r}", value=value, hint=f"{low} to {high}"))
+        if not isinstance(self.group, int) or self.group < 0:
+            found.append(Finding(f"group is {self.group!r}", hint="inputs; 0 for all of them"))
         if not 0.5 < self.percentile <= 1:
             found.append(Finding(f"percentile is {self.percentile!r}", hint="above 0.5, up to 1"))
         if not 0 <= self.prune < 1:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from neurodeploy.errors import UsageError
+from neurodeploy.errors import Finding, UsageError, raise_findings
 from neurodeploy.ir.nodes import Map
 from neurodeploy.passes.weights import Weighted
 from neurodeploy.quantize.grids import grid_values
@@ -102,8 +102,20 @@ def quantization_aware(module: GraphModule, scheme: Scheme) -> GraphModule:
         The module.
 
     Raises:
-        UsageError: its weights are rounded already, or the graph has no float weights.
+        UsageError: its weights are rounded already, or the graph has no float weights; or the
+            scheme changes the graph, which has to be done before.
     """
+    raise_findings(
+        UsageError,
+        [
+            Finding(f"{name} changes the projections that are trained", hint=hint)
+            for name, given, hint in (
+                ("group", scheme.group, "to_torch(grouped(graph, N)), and a scheme without it"),
+                ("equalise", scheme.equalise, "to_torch(equalised(graph)), likewise"),
+            )
+            if given
+        ],
+    )
     found: dict[str, int | None] = {}
     for node in module.graph.nodes:
         if isinstance(node, Map) and isinstance(node.op, Weighted):
