@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from neurodeploy.recording import Recording
     from neurodeploy.semantics.language import fire, where
     from neurodeploy.semantics.trace import State, cell
+    from neurodeploy.session import Session, open_session
     from neurodeploy.training import to_torch
 
 # name: module that holds it; loaded when first asked for, so that the import stays light
@@ -39,6 +40,7 @@ _WHERE = {
     "GraphBuilder": "neurodeploy.ir.builder",
     "NeurodeployError": "neurodeploy.errors",
     "Recording": "neurodeploy.recording",
+    "Session": "neurodeploy.session",
     "State": "neurodeploy.semantics.trace",
     "cell": "neurodeploy.semantics.trace",
     "compare": "neurodeploy.api",
@@ -48,6 +50,7 @@ _WHERE = {
     "fire": "neurodeploy.semantics.language",
     "load": "neurodeploy.api",
     "open": "neurodeploy.api",
+    "open_session": "neurodeploy.session",
     "profile": "neurodeploy.api",
     "quantization_report": "neurodeploy.quantizing",
     "quantize": "neurodeploy.quantizing",
@@ -66,6 +69,7 @@ __all__ = [
     "GraphBuilder",
     "NeurodeployError",
     "Recording",
+    "Session",
     "State",
     "__version__",
     "cell",
@@ -76,6 +80,7 @@ __all__ = [
     "fire",
     "load",
     "open",
+    "open_session",
     "profile",
     "quantization_report",
     "quantize",

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neurodeploy import __version__
 from neurodeploy.data import Data, as_samples, timesteps_of
@@ -28,6 +28,9 @@ from neurodeploy.runners import make_runner
 from neurodeploy.targets.base import Capabilities, OptionValue, Run, Target
 from neurodeploy.targets.options import parse_options
 from neurodeploy.targets.registry import resolve_target
+
+if TYPE_CHECKING:
+    from neurodeploy.session import Session
 
 __all__ = ["FORMAT", "Artifact", "listed_files", "open_artifact", "write_manifest"]
 
@@ -128,6 +131,14 @@ class Artifact:
             runner=name,
             progress=progress,
         )
+
+    def open_session(
+        self, *, record: str | tuple[str, ...] | None = None, on: str | None = None, seed: int = 0
+    ) -> Session:
+        """Open a session that is fed step by step; see `neurodeploy.session.open_session`."""
+        from neurodeploy.session import open_session
+
+        return open_session(self.graph, record=record, on=on, seed=seed)
 
     def to_json(self) -> dict[str, object]:
         """Give the manifest with the keys of the JSON contract of ``compile``."""

@@ -30,7 +30,15 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
 from neurodeploy.ir.types import BOOL, NumType, QType, num_type_text
 
-__all__ = ["Data", "Samples", "as_samples", "check_timed", "timesteps_of"]
+__all__ = [
+    "Data",
+    "Samples",
+    "as_samples",
+    "check_timed",
+    "timesteps_of",
+    "to_steps",
+    "typed_values",
+]
 
 Array = npt.NDArray[Any]
 MAX_LABEL = 2**31  # more classes than anything has; floats hold every index below exactly
@@ -202,10 +210,11 @@ def _fitted(node: Input, x: Array, layout: str, findings: list[Finding]) -> Arra
             )
         )
         return x
-    return _typed(node.name, x, node.type, findings)
+    return typed_values(node.name, x, node.type, findings)
 
 
-def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array:
+def typed_values(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array:
+    """Give numbers for an input in the type that it has; add what is wrong to ``findings``."""
     wanted = num_type_text(kind)
     if x.dtype.kind not in "biuf":
         findings.append(Finding(f"data of type {x.dtype} is no {wanted}", node=name))
@@ -222,8 +231,7 @@ def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array
         return x.astype(np.bool_)
     if isinstance(kind, QType) and x.dtype.kind == "f" and kind.scale != (1.0,):
         # numbers for an input that is quantised; integers are taken as they are
-        steps = np.rint(x.astype(np.float64) / kind.scale[0]) + kind.zero_point
-        return np.asarray(np.clip(steps, kind.lo, kind.hi), np.int64)
+        return to_steps(x, kind).astype(np.int64)
     if isinstance(kind, QType):
         whole = x.dtype.kind in "iu" or bool((x == np.rint(x)).all())
         if not whole or (x.size and (x.min() < kind.lo or x.max() > kind.hi)):
@@ -234,6 +242,12 @@ def _typed(name: str, x: Array, kind: NumType, findings: list[Finding]) -> Array
     if not np.isfinite(cast_).all():
         findings.append(Finding(f"the data overflows {wanted}", node=name))
     return cast_
+
+
+def to_steps(x: Array, kind: QType) -> Array:
+    """Round numbers to the steps of a type, whose range they saturate at; still as floats."""
+    steps = np.rint(x.astype(np.float64) / kind.scale[0]) + kind.zero_point
+    return np.asarray(np.clip(steps, kind.lo, kind.hi))
 
 
 def _lengths(given: object, count: int, steps: int | None) -> npt.NDArray[np.int64] | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from neurodeploy.errors import Finding
 from neurodeploy.ir.graph import Graph
 
-__all__ = ["range_finding", "with_input_range"]
+__all__ = ["accepted_range", "range_finding", "with_input_range"]
 
 PREFIX = "input_range."
 
@@ -37,14 +37,14 @@ def range_finding(graph: Graph, name: str, x: npt.NDArray[Any]) -> Finding | Non
     A picture in 0 to 255 given to a network that was calibrated on 0 to 1 runs without an error
     and is wrong; noise at the edge of the range is no finding.
     """
-    noted = dict(graph.metadata).get(PREFIX + name)
+    noted = _noted(graph, name)
     if noted is None or not x.size or x.dtype.kind != "f":
         return None
-    try:
-        low, high = (float(part) for part in noted.split(","))
-    except ValueError:
+    bounds = _bounds(noted)
+    if bounds is None:
         return Finding(f"the graph notes {noted[:40]!r} as its calibrated range", node=name)
-    width = max(high - low, float(np.finfo(np.float32).tiny))
+    low, high = bounds
+    width = _width(low, high)
     least, most = float(x.min()), float(x.max())
     if least >= low - width and most <= high + width:
         return None
@@ -55,3 +55,30 @@ def range_finding(graph: Graph, name: str, x: npt.NDArray[Any]) -> Finding | Non
         value=most if most > high + width else least,
         limit=high if most > high + width else low,
     )
+
+
+def accepted_range(graph: Graph, name: str) -> tuple[float, float] | None:
+    """Give the range within which `range_finding` finds nothing; None where it always does."""
+    noted = _noted(graph, name)
+    if noted is None:
+        return -float("inf"), float("inf")
+    bounds = _bounds(noted)
+    if bounds is None:
+        return None
+    return bounds[0] - _width(*bounds), bounds[1] + _width(*bounds)
+
+
+def _noted(graph: Graph, name: str) -> str | None:
+    return dict(graph.metadata).get(PREFIX + name)
+
+
+def _bounds(noted: str) -> tuple[float, float] | None:
+    try:
+        low, high = (float(part) for part in noted.split(","))
+    except ValueError:
+        return None
+    return low, high
+
+
+def _width(low: float, high: float) -> float:
+    return max(high - low, float(np.finfo(np.float32).tiny))

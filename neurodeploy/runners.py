@@ -13,7 +13,7 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.reference import simulate
 from neurodeploy.targets.base import OptionValue, Run, Target
 
-__all__ = ["make_runner", "runner_names"]
+__all__ = ["make_runner", "runner_names", "tell_no_compiler"]
 
 log = logging.getLogger("neurodeploy")
 
@@ -61,12 +61,12 @@ def make_runner(
     except MissingDependencyError as error:
         if name == "engine":
             raise
-        _tell_once(error.findings[0].hint)
+        tell_no_compiler(error.findings[0].hint)
         return "reference", partial(simulate, graph)
 
 
 @cache
-def _tell_once(hint: str) -> None:
+def tell_no_compiler(hint: str) -> None:
     """Say why it is slow, once per process and not once per run."""
     log.warning(
         "no C compiler was found, so the reference simulator runs: the same results, slowly. %s",

@@ -191,7 +191,7 @@ def test_runners_of_a_target_get_their_options(
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neurodeploy.engine.engine.find_compiler", lambda: None)
-    runners._tell_once.cache_clear()
+    runners.tell_no_compiler.cache_clear()
 
 
 def test_without_a_compiler_the_reference_runs_with_one_notice(

@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ import numpy.typing as npt
 
 from neurodeploy.engine.cache import cached_library
 from neurodeploy.engine.compiler import INSTALL, Compiler, find_compiler
-from neurodeploy.engine.plan import ALIGNMENT
-from neurodeploy.engine.samples import Prepared, check_times, prepare
+from neurodeploy.engine.plan import ALIGNMENT, DTYPES
+from neurodeploy.engine.samples import Prepared, check_times, most_steps, prepare
 from neurodeploy.engine.source import Unit, translate
 from neurodeploy.errors import (
     DataError,
@@ -29,10 +30,12 @@ from neurodeploy.errors import (
     raise_findings,
 )
 from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.types import expression_type
 from neurodeploy.memory import require_bytes
 from neurodeploy.reference import Trace, all_outputs, compute_dtype
+from neurodeploy.semantics.c_eval import c_type
 
-__all__ = ["Engine", "build"]
+__all__ = ["Engine", "Stream", "build"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -58,6 +61,7 @@ class _Call(ctypes.Structure):
         ("steps", ctypes.c_int64),
         ("seed", ctypes.c_uint64),
         ("ordinal", ctypes.c_uint64),
+        ("begin", ctypes.c_int64),
     )
 
 
@@ -77,6 +81,36 @@ def build(graph: Graph, *, compiler: Compiler | None = None) -> Engine:
         raise MissingDependencyError("no C compiler was found", hint=INSTALL)
     unit = translate(graph)
     return Engine(graph, unit, found, str(cached_library(unit.text, found)))
+
+
+@dataclass(eq=False)
+class Stream:
+    """One sample that runs step by step in memory of its own.
+
+    Attributes:
+        inputs: By input node, the array to fill before a step, in the C type of the signal.
+        held: By (node, output), what a step leaves.
+        most: Steps that can be made after a reset.
+        make: Makes the step of a number.
+        kept: What ``make`` points to.
+        time: Steps made.
+    """
+
+    inputs: dict[str, Array]
+    held: dict[Key, Array]
+    most: int
+    make: Callable[[int], None]
+    kept: list[Any]
+    time: int = 0
+
+    def step(self) -> None:
+        """Make one step from what stands in ``inputs``."""
+        self.make(self.time)
+        self.time += 1
+
+    def reset(self) -> None:
+        """Begin anew: the next step is the first one."""
+        self.time = 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +148,9 @@ class Engine:
         self._function = code.nd_run
         self._function.argtypes = [ctypes.POINTER(_Call)]
         self._function.restype = ctypes.c_int
+        self._advance = code.nd_advance
+        self._advance.argtypes = [ctypes.POINTER(_Call)]
+        self._advance.restype = ctypes.c_int
         self._check = code.nd_check
         self._check.argtypes = []
         self._check.restype = ctypes.c_int
@@ -173,6 +210,42 @@ class Engine:
             progress(shown)
             shown += 1
         return trace
+
+    def stream(self, record: Collection[Key], *, seed: int = 0, sample: int = 0) -> Stream:
+        """Give one sample that runs step by step and keeps its state.
+
+        Args:
+            record: Which outputs and states can be read after each step.
+            seed: Seed of the random bits.
+            sample: Ordinal of the sample within its run.
+
+        Raises:
+            UsageError: an unknown key, or a number out of its range.
+        """
+        _check_numbers(seed, sample, 1)
+        self._check_keys(record)
+        inputs = {
+            n.name: np.zeros(n.shape, DTYPES[c_type(expression_type(n.type))])
+            for n in self.graph.inputs
+        }
+        held = {
+            key: np.zeros(
+                self.graph.signals[key].shape, compute_dtype(self.graph.signals[key].type)
+            )
+            for key in record
+        }
+        sizes = tuple(x.size for x in inputs.values())
+        prepared = Prepared(tuple(inputs.values()), sizes, sizes, 1)
+        job = _Job(prepared, tuple(held.get(key) for key in self._keys), 1, seed, sample)
+        call, kept = self._bind(job)
+        call.first, call.samples = 0, 1
+        most = most_steps(self.graph)
+        return Stream(inputs, held, most, partial(self._make_step, call), [call, *kept, self])
+
+    def _make_step(self, call: _Call, time: int) -> None:
+        call.begin = time
+        if self._advance(ctypes.byref(call)) != 0:
+            _raise_inexact(self._check())
 
     def _blocks(self, job: _Job, workers: int) -> Iterator[int]:
         """Run all blocks and give the number of samples of each that is done."""

@@ -41,6 +41,7 @@ typedef struct {
   int64_t steps;
   uint64_t seed;
   uint64_t ordinal;             /* ordinal, in the whole run, of sample 0 */
+  int64_t begin;                /* steps made before; for nd_advance alone */
 } nd_call;
 """
 

@@ -16,7 +16,7 @@ from neurodeploy.ir.nodes import Cell, Input
 from neurodeploy.ir.types import BOOL, QType, expression_type, num_type_text
 from neurodeploy.semantics.c_eval import c_type
 
-__all__ = ["MAX_STEPS", "Prepared", "check_times", "prepare"]
+__all__ = ["MAX_STEPS", "Prepared", "check_times", "most_steps", "prepare"]
 
 Array = npt.NDArray[Any]
 MAX_STEPS = 2**31 - 1
@@ -138,3 +138,14 @@ def check_times(graph: Graph, timesteps: int) -> None:
             if ref.timed and graph.tensors[ref.tensor].data.shape[0] < timesteps
         ],
     )
+
+
+def most_steps(graph: Graph) -> int:
+    """Give the steps that a graph can make: as many as its parameters have values for."""
+    rows = [
+        int(graph.tensors[ref.tensor].data.shape[0])
+        for cell in graph.cells
+        for ref in cell.params
+        if ref.timed
+    ]
+    return min(rows, default=MAX_STEPS)

@@ -154,7 +154,7 @@ def _records(plan: Plan) -> list[str]:
         lines.append(f"if (c->records[{number}] != NULL) {{")
         lines += [
             comment(".".join(key)),
-            f"{wide} *to = ({wide} *)c->records[{number}] + (row * c->steps + t) * {signal.size};",
+            f"{wide} *to = ({wide} *)c->records[{number}] + (row * c->steps + at) * {signal.size};",
         ]
         if wide == kind:
             lines.append(f"memcpy(to, {pointer}, {signal.size} * sizeof *to);")
@@ -207,12 +207,13 @@ def _step(plan: Plan, body: str) -> str:
     inputs = []
     for number, node in enumerate(plan.graph.inputs):
         kind = plan.stored(node.type)
-        at = f"row * c->input_sample[{number}] + t * c->input_step[{number}]"
+        at = f"row * c->input_sample[{number}] + at * c->input_step[{number}]"
         inputs.append(f"const {kind} *in{number} = (const {kind} *)c->inputs[{number}] + {at};")
         inputs.append(f"(void)in{number};")
     return (
-        "/* Sample `row`, step `t`: nodes in canonical order, records, delays. */\n"
-        "static void nd_step(const nd_call *c, int64_t row, int64_t t)\n{\n"
+        "/* Sample `row`, step `t`: nodes in canonical order, records, delays. The step stands at\n"
+        "   place `at` of inputs and records. */\n"
+        "static void nd_step(const nd_call *c, int64_t row, int64_t at, int64_t t)\n{\n"
         "  unsigned char *const work = c->work;\n"
         "  (void)work;\n"
         f"{indented(inputs)}\n{body}\n}}\n"
@@ -224,11 +225,19 @@ def _run(plan: Plan) -> str:
         "if (nd_check() != 0) return 1;",
         "for (int64_t row = c->first; row < c->first + c->samples; row++) {",
         f"memcpy(c->work, c->data[0], {plan.state_bytes});",
-        *loop("t", "c->steps", ["nd_step(c, row, t);"]),
+        *loop("t", "c->steps", ["nd_step(c, row, t, t);"]),
         "}",
+        "return 0;",
+    ]
+    one = [
+        "if (nd_check() != 0) return 1;",
+        f"if (c->begin == 0) memcpy(c->work, c->data[0], {plan.state_bytes});",
+        "nd_step(c, 0, 0, c->begin);",
         "return 0;",
     ]
     return (
         "/* Run samples one after another; 1 where floats do not behave. */\n"
-        f"ND_EXPORT int nd_run(const nd_call *c)\n{{\n{indented(lines)}\n}}\n"
+        f"ND_EXPORT int nd_run(const nd_call *c)\n{{\n{indented(lines)}\n}}\n\n"
+        "/* Make one more step of one sample; inputs and records hold that step alone. */\n"
+        f"ND_EXPORT int nd_advance(const nd_call *c)\n{{\n{indented(one)}\n}}\n"
     )
