@@ -50,6 +50,9 @@ def _capabilities(board: Board) -> Capabilities:
             Option("flash", board.flash or 0, "bytes of constants; 0 for no limit"),
             Option("ram", board.ram or 0, "bytes of the context; 0 for no limit"),
             Option("pack", True, "let two weights of up to 4 bits share a byte: half the flash"),
+            Option(
+                "events", True, "take lists of events, a byte of RAM for each neuron of the input"
+            ),
             Option("reuse", True, "let signals share memory; no: all can be read after a step"),
         ),
     )
@@ -90,14 +93,9 @@ class EdgeTarget(Target):
         self, lowered: Lowered, capabilities: Capabilities, options: Mapping[str, OptionValue]
     ) -> Placement:
         """Report constants and memory, by node and whole; refuse what exceeds the board."""
-        from neurodeploy.targets.edge.source import edge_unit
+        from neurodeploy.targets.edge.source import requested_unit
 
-        unit = edge_unit(
-            lowered.graph,
-            str(options["prefix"]),
-            reuse=bool(options["reuse"]),
-            pack=bool(options["pack"]),
-        )
+        unit = requested_unit(lowered.graph, options)
         board = boards()[capabilities.name]
         flash, ram = int(options["flash"]), int(options["ram"])
         source = board.source or "counted from the graph"
@@ -166,10 +164,11 @@ def _too_large(resources: list[Resource], unit: EdgeUnit, graph: Graph) -> list[
         if whole.limit is None or whole.used <= whole.limit:
             continue
         option = "flash" if "flash" in whole.name else "ram"
+        spared = ", --option events=no" if option == "ram" and unit.plan.event_places else ""
         found.append(
             Finding(
                 f"{whole.name}: {whole.used} bytes needed, {whole.limit} available",
-                hint=f"fewer bits, pruning, a smaller network, or --option {option}=N",
+                hint=f"fewer bits, pruning, a smaller network{spared}, or --option {option}=N",
                 value=whole.used,
                 limit=whole.limit,
             )

@@ -10,7 +10,7 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.targets.base import OptionValue, Placement
 from neurodeploy.targets.edge.boards import Board
 from neurodeploy.targets.edge.golden import self_test
-from neurodeploy.targets.edge.source import EdgeUnit, edge_unit
+from neurodeploy.targets.edge.source import EdgeUnit, requested_unit
 
 __all__ = ["write_folder"]
 
@@ -34,7 +34,7 @@ def write_folder(
         out: The folder.
     """
     prefix = str(options["prefix"])
-    unit = edge_unit(graph, prefix, reuse=bool(options["reuse"]), pack=bool(options["pack"]))
+    unit = requested_unit(graph, options)
     files = {
         f"{prefix}.h": unit.header,
         f"{prefix}.c": unit.source,

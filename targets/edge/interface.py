@@ -5,6 +5,14 @@ from __future__ import annotations
 from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Output
 from neurodeploy.ir.types import QType
+from neurodeploy.targets.edge.arguments import (
+    dense_input,
+    kind_of,
+    size_of,
+    step_arguments,
+    wrong_sizes,
+)
+from neurodeploy.targets.edge.events import event_declaration, event_step
 from neurodeploy.targets.edge.memory import ARENAS, MOST_STEPS, StaticPlan, counts_steps
 from neurodeploy.targets.edge.quantise_input import declarations
 
@@ -36,9 +44,9 @@ _RESULTS = """
 /* What the functions return; after an error nothing has been written. */
 enum {{
   {P}_OK = 0,
-  {P}_ERROR_SIZE = 1,  /* an array has another length than the network's */
-  {P}_ERROR_STEPS = 2, /* fewer steps than 1, or more than a state can count */
-  {P}_ERROR_RANGE = 3  /* an input leaves its range */
+  {P}_ERROR_SIZE = 1,   /* an array has another length than the network's */
+  {P}_ERROR_STEPS = 2,  /* fewer steps than 1, or more than a state can count */
+  {P}_ERROR_ADDRESS = 3 /* an event's address is none of its input's */
 }};
 """
 
@@ -52,11 +60,11 @@ def header(plan: StaticPlan, prefix: str) -> str:
     ]
     for number, node in enumerate(plan.graph.inputs):
         lines.append(comment(f"input {number}: {node.name}, shape {list(node.shape)}"))
-        lines.append(f"#define {big}_INPUT{number}_SIZE {_size(plan, node.name)}")
+        lines.append(f"#define {big}_INPUT{number}_SIZE {size_of(plan, node.name)}")
     for number, out in enumerate(plan.graph.outputs):
         shape = plan.graph.signals[(out.name, "out")].shape
         lines.append(comment(f"output {number}: {out.name}, shape {list(shape)}, {out.decode}"))
-        lines.append(f"#define {big}_OUTPUT{number}_SIZE {_size(plan, out.name)}")
+        lines.append(f"#define {big}_OUTPUT{number}_SIZE {size_of(plan, out.name)}")
         kind = plan.graph.signals[(out.name, "out")].type
         if isinstance(kind, QType) and kind.axis is None:
             lines.append("/* the real value of 1 */")
@@ -81,8 +89,9 @@ def header(plan: StaticPlan, prefix: str) -> str:
         "",
         *(_SEED.format(p=prefix).split("\n") if plan.draws else []),
         "/* Make one step; inputs and outputs with their numbers of elements. */",
-        f"int {prefix}_step({_step_arguments(plan, prefix)});",
+        f"int {prefix}_step({step_arguments(plan, prefix)});",
         "",
+        *event_declaration(plan, prefix),
         "/* Reset, make `steps` steps and read the outputs over time as the network says: counts",
         "   and means give the sum over the steps, membranes the last value. An input holds one",
         "   step, presented at every step, or all steps one after another. */",
@@ -94,30 +103,9 @@ def header(plan: StaticPlan, prefix: str) -> str:
     return "\n".join(lines)
 
 
-def _size(plan: StaticPlan, name: str) -> int:
-    return plan.graph.signals[(name, "out")].size
-
-
-def _kind(plan: StaticPlan, name: str) -> str:
-    return plan.stored(plan.graph.signals[(name, "out")].type)
-
-
-def _inputs(plan: StaticPlan) -> list[str]:
-    parts = []
-    for number, node in enumerate(plan.graph.inputs):
-        parts += [f"const {_kind(plan, node.name)} *in{number}", f"size_t in{number}_size"]
-    return parts
-
-
-def _step_arguments(plan: StaticPlan, prefix: str) -> str:
-    parts = [f"{prefix}_context *c", *_inputs(plan)]
-    for number, node in enumerate(plan.graph.outputs):
-        parts += [f"{_kind(plan, node.name)} *out{number}", f"size_t out{number}_size"]
-    return ", ".join(parts)
-
-
 def _infer_arguments(plan: StaticPlan, prefix: str) -> str:
-    parts = [f"{prefix}_context *c", *_inputs(plan), "int32_t steps"]
+    inputs = [a for i in range(len(plan.graph.inputs)) for a in dense_input(plan, i)]
+    parts = [f"{prefix}_context *c", *inputs, "int32_t steps"]
     for number in range(len(plan.graph.outputs)):
         parts += [f"int32_t *out{number}", f"size_t out{number}_size"]
     return ", ".join(parts)
@@ -135,13 +123,13 @@ def outer_functions(plan: StaticPlan, prefix: str, resets: list[str], steps: lis
     big = prefix.upper()
     ins = [f"in{i}" for i in range(len(plan.graph.inputs))]
     outs = [f"out{i}" for i in range(len(plan.graph.outputs))]
-    sizes = [f"{n}_size != {big}_{n.upper().replace('IN', 'INPUT', 1)}_SIZE" for n in ins]
-    ends = [f"{n}_size != {big}_{n.upper().replace('OUT', 'OUTPUT', 1)}_SIZE" for n in outs]
+    sizes = wrong_sizes(prefix, "in", list(range(len(ins))))
+    ends = wrong_sizes(prefix, "out", list(range(len(outs))))
     inner = ", ".join(
         [
             f"{prefix}_context *c",
-            *(f"const {_kind(plan, n.name)} *in{i}" for i, n in enumerate(plan.graph.inputs)),
-            *(f"{_kind(plan, n.name)} *out{i}" for i, n in enumerate(plan.graph.outputs)),
+            *(f"const {kind_of(plan, n.name)} *in{i}" for i, n in enumerate(plan.graph.inputs)),
+            *(f"{kind_of(plan, n.name)} *out{i}" for i, n in enumerate(plan.graph.outputs)),
         ]
     )
     given = ", ".join(["c", *ins, *outs])
@@ -153,7 +141,7 @@ def outer_functions(plan: StaticPlan, prefix: str, resets: list[str], steps: lis
         f"static void nd_step({inner})\n{{\n"
         + indented(["const nd_int t = c->t;", "(void)t;", *unread, *steps, "c->t = t + 1;"])
         + "\n}\n",
-        f"int {prefix}_step({_step_arguments(plan, prefix)})\n{{\n"
+        f"int {prefix}_step({step_arguments(plan, prefix)})\n{{\n"
         + indented(
             [
                 f"if ({' || '.join([*sizes, *ends])}) return {big}_ERROR_SIZE;",
@@ -163,13 +151,14 @@ def outer_functions(plan: StaticPlan, prefix: str, resets: list[str], steps: lis
             ]
         )
         + "\n}\n",
+        event_step(plan, prefix, outs),
         _infer(plan, prefix, ins, outs, ends),
     ]
     if plan.draws:
         arguments = f"{prefix}_context *c, uint64_t seed, uint64_t sample"
         body = indented(["c->seed = seed;", "c->sample = sample;"])
         parts.append(f"void {prefix}_seed({arguments})\n{{\n{body}\n}}\n")
-    return "\n".join(parts)
+    return "\n".join(p for p in parts if p)
 
 
 def _infer(plan: StaticPlan, prefix: str, ins: list[str], outs: list[str], ends: list[str]) -> str:
@@ -189,7 +178,7 @@ def _infer(plan: StaticPlan, prefix: str, ins: list[str], outs: list[str], ends:
     ]
     for i, node in enumerate(plan.graph.outputs):
         size = f"{big}_OUTPUT{i}_SIZE"
-        lines.append(f"{_kind(plan, node.name)} now{i}[{size}];")
+        lines.append(f"{kind_of(plan, node.name)} now{i}[{size}];")
     lines += ["for (int32_t t = 0; t < steps; t++) {"]
     for i, n in enumerate(ins):
         lines.append(
@@ -205,7 +194,8 @@ def _infer(plan: StaticPlan, prefix: str, ins: list[str], outs: list[str], ends:
             _read(node, f"out{i}[i]"),
             "}",
         ]
-    lines += ["}", f"return {big}_OK;"]
+    # a step that follows may be given another input
+    lines += ["}", "c->held = 0;", f"return {big}_OK;"]
     return f"int {prefix}_infer({_infer_arguments(plan, prefix)})\n{{\n{indented(lines)}\n}}\n"
 
 

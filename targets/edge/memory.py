@@ -67,11 +67,15 @@ class StaticPlan(Plan):
     Attributes:
         reuse: Let signals share places; without it every signal can be read after a step.
         pack: Let two weights of up to four bits share a byte.
+        events: Keep an array for each input that carries spikes, so that it may come as events.
+        event_places: Where these arrays stand, by input.
         lengths: Elements of each array of the context, by C type.
     """
 
     reuse: bool = True
     pack: bool = True
+    events: bool = True
+    event_places: dict[str, int] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
     _free: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     _scratch: dict[str, int] = field(default_factory=dict)
@@ -142,6 +146,11 @@ class StaticPlan(Plan):
         """Place states, then signals in canonical order."""
         for slot in self.states:
             self.slots[(slot.owner, slot.name)] = self.reserved(self.stored_slot(slot), slot.size)
+        for given in self.graph.inputs if self.events else ():
+            if given.type == BOOL:
+                # nothing else may use its place: it is all 0 between two steps
+                size = self.graph.signals[(given.name, "out")].size
+                self.event_places[given.name] = self._appended("uint8_t", size)
         order = {n.name: i for i, n in enumerate(self.graph.nodes)}
         for node in self.graph.nodes:
             self._place_constant(node)
@@ -212,6 +221,8 @@ class StaticPlan(Plan):
             signal = self.graph.signals[(node, output)]
             size = signal.size * DTYPES[self.stored(signal.type)].itemsize
             found[node] = found.get(node, 0) + size
+        for node in self.event_places:
+            found[node] = found.get(node, 0) + self.graph.signals[(node, "out")].size
         return found
 
     def _appended(self, kind: str, size: int) -> int:

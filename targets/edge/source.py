@@ -7,6 +7,7 @@ allocated, and of the C library only memcpy and memset are called.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +20,12 @@ from neurodeploy.engine.writer import NodeWriter, signal_pointer
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
 from neurodeploy.semantics.c_helpers import needed_helpers
+from neurodeploy.targets.base import OptionValue
 from neurodeploy.targets.edge.interface import header, outer_functions
 from neurodeploy.targets.edge.memory import StaticPlan
 from neurodeploy.targets.edge.quantise_input import definitions
 
-__all__ = ["EdgeUnit", "edge_unit"]
+__all__ = ["EdgeUnit", "edge_unit", "requested_unit"]
 
 HEAD = """\
 #include "{prefix}.h"
@@ -97,7 +99,20 @@ class EdgeUnit:
     reset_bytes: int
 
 
-def edge_unit(graph: Graph, prefix: str, *, reuse: bool = True, pack: bool = True) -> EdgeUnit:
+def requested_unit(graph: Graph, options: Mapping[str, OptionValue]) -> EdgeUnit:
+    """Give the C99 of an integer graph as the options of the target ask for it."""
+    return edge_unit(
+        graph,
+        str(options["prefix"]),
+        reuse=bool(options["reuse"]),
+        pack=bool(options["pack"]),
+        events=bool(options["events"]),
+    )
+
+
+def edge_unit(
+    graph: Graph, prefix: str, *, reuse: bool = True, pack: bool = True, events: bool = True
+) -> EdgeUnit:
     """Give the C99 of an integer graph.
 
     Args:
@@ -105,8 +120,9 @@ def edge_unit(graph: Graph, prefix: str, *, reuse: bool = True, pack: bool = Tru
         prefix: What every name of the interface begins with.
         reuse: Let signals share memory.
         pack: Let two weights of up to four bits share a byte.
+        events: Take lists of events, too, where an input carries spikes.
     """
-    plan = StaticPlan(graph, reuse=reuse, pack=pack)
+    plan = StaticPlan(graph, reuse=reuse, pack=pack, events=events)
     writers: list[NodeWriter] = []
     flash: dict[str, int] = {}
     for number, node in enumerate(graph.nodes):

@@ -16,6 +16,7 @@ import neurodeploy as nd
 from demo_digits import demo_ann, demo_digits
 from edge_runs import WARNINGS, EdgeProgram
 from neurodeploy.data import as_samples
+from neurodeploy.engine.plan import DTYPES
 from neurodeploy.errors import CapabilityError
 from neurodeploy.ir import Graph
 from neurodeploy.targets.edge.source import edge_unit
@@ -60,6 +61,28 @@ def test_inference(network: Graph, tmp_path: Path, oracle: Ledger) -> None:
     assert infer(program, sequence, sequence.size, T, out) == 0
     real = digits["xte"][:T][None]
     assert np.array_equal(out, nd.run(network, real).outputs[0].sum(axis=0))
+    oracle("gcc").record(spiking=True)
+
+
+def test_a_step_after_an_inference_reads_its_own_input(
+    network: Graph, tmp_path: Path, oracle: Ledger
+) -> None:
+    """What was computed once for a held input is computed again."""
+    digits = demo_digits()
+    program = EdgeProgram(edge_unit(network, "net"), "net", tmp_path)
+    held = as_samples(network, digits["xte"][:2]).inputs["input"].astype(np.uint8)
+    out = np.zeros(10, np.int32)
+    assert infer(program, held[0], held[0].size, T, out) == 0
+    now = np.zeros(10, np.int64)
+    code = program.code.net_step(
+        pointer(program.context), pointer(held[1]), ctypes.c_size_t(held[1].size),
+        pointer(now), ctypes.c_size_t(now.size),
+    )  # fmt: skip
+    assert code == 0
+    real = digits["xte"][[0] * T + [1]][None]
+    due = nd.run(network, real).outputs[0, T].reshape(-1)
+    kind = DTYPES[program.unit.plan.stored(network.signals[(network.outputs[0].name, "out")].type)]
+    assert np.array_equal(now.view(kind)[:10], due)
     oracle("gcc").record(spiking=True)
 
 
