@@ -6,51 +6,112 @@ its address and undefined-behaviour sanitizers, and zig.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import neurodeploy as nd
 from demo_digits import demo_ann, demo_digits
 from edge_cases import DRAWN, drawn
+from edge_driver import SANITIZED, Driven, build, drive, run_program
 from edge_runs import EdgeProgram
 from neurodeploy.data import as_samples
-from neurodeploy.reference import simulate
+from neurodeploy.engine import build as build_engine
+from neurodeploy.reference import all_outputs, simulate
 from neurodeploy.targets.edge.golden import self_test
-from neurodeploy.targets.edge.source import edge_unit
+from neurodeploy.targets.edge.source import EdgeUnit, edge_unit
 from neurodeploy.testing.random_graphs import RandomCase, spiking_share
 from oracles import Ledger
 from tiers import sample_count
 
-COUNT = sample_count(200, 24)
-CHUNK = 8
+Array = npt.NDArray[Any]
+Key = tuple[str, str]
+GROUP = 8  # networks in one program
+GCC = ("gcc", "-O2")
+ZIG = (sys.executable, "-m", "ziglang", "cc", "-O2", "-fno-sanitize=undefined")
+# by name: the oracle, the command, the networks, and whether each is built in both plans of memory
+COMPILERS = {
+    "gcc": ("gcc", GCC, sample_count(200, 16), True),
+    "sanitizers": ("gcc", SANITIZED, sample_count(200, 4), False),
+    "zig": ("ziglang", ZIG, sample_count(200, 2), False),
+}
+ENGINES = sample_count(200, 2)
+# networks outside, compilers inside: the reference runs once for all of them
+GROUPS = [
+    (start, name)
+    for start in range(0, max(c[2] for c in COMPILERS.values()), GROUP)
+    for name in COMPILERS
+    if start < COMPILERS[name][2]
+]
 
 
-def check(case: RandomCase, seed: int, folder: Path, command: tuple[str, ...]) -> bool:
-    for reuse in (True, False):
-        prefix = f"net{seed}{'r' if reuse else 'k'}"
-        program = EdgeProgram(edge_unit(case.graph, prefix, reuse=reuse), prefix, folder, command)
-        found = program.run(case.inputs, case.timesteps)
-        due = simulate(case.graph, case.inputs, case.timesteps, record=list(found))
-        for key, values in found.items():
-            assert np.array_equal(values.astype(np.int64), due[key].astype(np.int64)), (seed, key)
+@lru_cache(maxsize=2 * GROUP)
+def reference(seed: int) -> tuple[RandomCase, dict[Key, Array], bool] | None:
+    """Give a case, all its signals by the reference, and whether all its populations spike."""
+    case = drawn(seed)
+    if case is None:
+        return None
+    keys = all_outputs(case.graph)
+    due = simulate(case.graph, case.inputs, case.timesteps, record=keys)
     alive = spiking_share(due, case.graph) == 1
     DRAWN["spiking"] += alive
-    return alive
+    return case, due, alive
 
 
-@pytest.mark.parametrize("start", range(0, COUNT, CHUNK))
-def test_gcc(start: int, tmp_path: Path, oracle: Ledger) -> None:
-    gcc = oracle("gcc")
-    for seed in range(start, min(COUNT, start + CHUNK)):
-        case = drawn(seed)
-        if case is not None:
-            gcc.record(spiking=check(case, seed, tmp_path, ("gcc", "-O2")))
+def plans(seed: int, *, both: bool) -> list[bool]:
+    """Say whether memory is reused: in one of two networks, or once with and once without."""
+    return [True, False] if both else [seed % 2 == 0]
+
+
+@pytest.mark.parametrize(("start", "compiler"), GROUPS)
+def test_every_state_at_every_step(
+    start: int, compiler: str, tmp_path: Path, oracle: Ledger
+) -> None:
+    name, command, count, both = COMPILERS[compiler]
+    found_by = oracle(name)
+    nets: list[Driven] = []
+    seeds: list[int] = []
+    for seed in range(start, min(count, start + GROUP)):
+        known = reference(seed)
+        for reuse in plans(seed, both=both) if known else ():
+            case, prefix = known[0], f"net{seed}{'r' if reuse else 'k'}"
+            unit = edge_unit(case.graph, prefix, reuse=reuse)
+            nets.append(Driven(unit, prefix, case.inputs, case.timesteps))
+            seeds.append(seed)
+    build(nets, tmp_path, command)
+    for seed, values in zip(seeds, drive(nets, tmp_path, "dense"), strict=True):
+        known = reference(seed)
+        assert known is not None
+        assert_equal(values, known[1], seed)
+    for seed in dict.fromkeys(seeds):
+        known = reference(seed)
+        found_by.record(spiking=known is not None and known[2])
+
+
+def assert_equal(found: dict[Key, Array], due: dict[Key, Array], what: object) -> None:
+    for key, values in found.items():
+        assert np.array_equal(values.astype(np.int64), due[key].astype(np.int64)), (what, key)
+
+
+@pytest.mark.parametrize("start", range(0, ENGINES, GROUP))
+def test_the_engine_gives_the_same(start: int, oracle: Ledger) -> None:
+    """The engine on the same networks."""
+    cc = oracle("cc")
+    for seed in range(start, min(ENGINES, start + GROUP)):
+        known = reference(seed)
+        if known is not None:
+            case, due, alive = known
+            engine = build_engine(case.graph)
+            assert_equal(engine.run(case.inputs, case.timesteps, record=list(due)), due, seed)
+            cc.record(spiking=alive)
 
 
 def test_share_of_graphs(oracle: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,58 +138,67 @@ def test_weights_of_few_bits_share_bytes(
     whole, packed = (edge_unit(made, "net", pack=pack) for pack in (False, True))
     inputs = dict(as_samples(made, digits["xte"][:2]).inputs)
     found = EdgeProgram(packed, "net", tmp_path).run(inputs, 3)
-    due = simulate(made, inputs, 3, record=list(found))
-    for key, values in found.items():
-        assert np.array_equal(values.astype(np.int64), due[key].astype(np.int64)), key
+    assert_equal(found, simulate(made, inputs, 3, record=list(found)), bits)
     # biases and thresholds keep their bytes
     assert sum(packed.flash.values()) < 0.55 * sum(whole.flash.values())
     oracle("gcc").record(spiking=not analog)
 
 
-@pytest.mark.parametrize("seed", range(sample_count(40, 4)))
-def test_sanitizers(seed: int, tmp_path: Path, oracle: Ledger) -> None:
-    """The self-test of the folder, built so that every undefined step would end it."""
+def planted_write(source: str) -> str:
+    """Write one element of the first output more than it has."""
+    return re.sub(r"memcpy\(out0, (.*), (\d+) \*", r"memcpy(out0, \1, (\2 + 1) *", source)
+
+
+def planted_overflow(source: str) -> str:
+    """Add beyond the largest integer, where nothing reads the sum."""
+    far = "volatile nd_int far = INT32_MAX; far = far + t + 1;"
+    return source.replace("c->t = t + 1;", f"{far} c->t = t + 1;")
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [(planted_write, "heap-buffer-overflow"), (planted_overflow, "signed integer overflow")],
+)
+def test_sanitizers_notice_a_planted_bug(
+    plant: Callable[[str], str], said: str, tmp_path: Path, oracle: Ledger
+) -> None:
+    """A program that gives the right values, and is wrong all the same."""
     gcc = oracle("gcc")
-    case = drawn(1000 + seed)
-    if case is None:
-        pytest.skip("the target does not take this graph")
+    known = next(k for k in map(reference, range(40)) if k is not None)
+    case, due, alive = known
     unit = edge_unit(case.graph, "net")
-    for name, text in (("net.h", unit.header), ("net.c", unit.source)):
-        (tmp_path / name).write_text(text, encoding="ascii")
-    (tmp_path / "test.c").write_text(self_test(unit, "net"), encoding="ascii")
-    flags = ["-std=c99", "-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
-    call = ["gcc", *flags, "-o", "test", "net.c", "test.c"]
-    subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
-    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-    done = subprocess.run([tmp_path / "test"], env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    gcc.record()
+    wrong = EdgeUnit(unit.header, plant(unit.source), unit.plan, unit.flash, unit.reset_bytes)
+    assert wrong.source != unit.source
+    net = Driven(wrong, "net", case.inputs, case.timesteps)
+    build([net], tmp_path, GCC)
+    assert_equal(drive([net], tmp_path, "dense")[0], due, said)
+    build([net], tmp_path, SANITIZED)
+    done = run_program(tmp_path, "dense")
+    assert done.returncode != 0
+    assert said in done.stderr
+    gcc.record(spiking=alive)
 
 
-@pytest.mark.parametrize("seed", range(sample_count(12, 2)))
-def test_zig(seed: int, tmp_path: Path, oracle: Ledger) -> None:
-    zig = oracle("ziglang")
-    case = drawn(2000 + seed)
-    if case is not None:
-        command = (sys.executable, "-m", "ziglang", "cc", "-O2", "-fno-sanitize=undefined")
-        zig.record(spiking=check(case, seed, tmp_path, command))
-
-
-def test_the_test_notices_a_wrong_constant(tmp_path: Path, oracle: Ledger) -> None:
-    """The self-test fails where a weight of the source is another one."""
+def test_the_self_test_notices_a_wrong_constant(tmp_path: Path, oracle: Ledger) -> None:
+    """It fails where a weight of the source is another one, and passes where none is."""
     gcc = oracle("gcc")
     case = next(c for c in map(drawn, range(3000, 3040)) if c is not None)
     unit = edge_unit(case.graph, "net")
+    (tmp_path / "net.h").write_text(unit.header, encoding="ascii")
+    (tmp_path / "test.c").write_text(self_test(unit, "net"), encoding="ascii")
+    codes = [self_test_code(unit.source, tmp_path)]
     arrays = re.findall(r"^  -?[0-9, -]+,$", unit.source, re.MULTILINE)
-    codes = set()
     for line in arrays[:6]:
         numbers = [int(n) for n in line.strip(" ,").split(", ")]
         changed = "  " + ", ".join(str(1 if n <= 0 else 0) for n in numbers) + ","
-        (tmp_path / "net.h").write_text(unit.header, encoding="ascii")
-        (tmp_path / "net.c").write_text(unit.source.replace(line, changed), encoding="ascii")
-        (tmp_path / "test.c").write_text(self_test(unit, "net"), encoding="ascii")
-        call = ["gcc", "-std=c99", "-o", "test", "net.c", "test.c"]
-        subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
-        codes.add(subprocess.run([tmp_path / "test"], check=False).returncode)
-    assert codes & {2, 3}
+        codes.append(self_test_code(unit.source.replace(line, changed), tmp_path))
+    assert codes[0] == 0
+    assert set(codes[1:]) & {2, 3}
     gcc.record()
+
+
+def self_test_code(source: str, folder: Path) -> int:
+    (folder / "net.c").write_text(source, encoding="ascii")
+    call = [*SANITIZED, "-std=c99", "-o", "test", "net.c", "test.c"]
+    subprocess.run(call, cwd=folder, check=True, capture_output=True)
+    return subprocess.run([folder / "test"], check=False).returncode
