@@ -25,6 +25,7 @@ from neurodeploy.targets.base import (
     plain_addresses,
 )
 from neurodeploy.targets.edge.boards import Board, boards
+from neurodeploy.targets.edge.classes import label_findings, labels_of
 
 if TYPE_CHECKING:
     from neurodeploy.profile.energy import CostModel
@@ -53,6 +54,7 @@ def _capabilities(board: Board) -> Capabilities:
             Option(
                 "events", True, "take lists of events, a byte of RAM for each neuron of the input"
             ),
+            Option("labels", "", "names of the classes, in their order, with commas between"),
             Option("reuse", True, "let signals share memory; no: all can be read after a step"),
         ),
     )
@@ -86,6 +88,7 @@ class EdgeTarget(Target):
                     hint="lower-case letters, digits and _, a letter first",
                 )
             )
+        found += label_findings(graph, labels_of(str(options["labels"])))
         raise_findings(CapabilityError, found)
         return Lowered(sparse_storage(graph, _sparse_pays))
 
@@ -99,7 +102,7 @@ class EdgeTarget(Target):
         board = boards()[capabilities.name]
         flash, ram = int(options["flash"]), int(options["ram"])
         source = board.source or "counted from the graph"
-        total = sum(unit.flash.values()) + unit.reset_bytes
+        total = sum(unit.flash.values()) + unit.reset_bytes + unit.table_bytes
         held = unit.plan.context_bytes()
         resources = [
             Resource("constants in flash", "", total, flash or None, "byte", source),
@@ -111,7 +114,8 @@ class EdgeTarget(Target):
             ),
         ]
         raise_findings(CapabilityError, _too_large(resources, unit, lowered.graph))
-        return Placement(tuple(resources), plain_addresses(lowered.graph))
+        addresses = _labelled(plain_addresses(lowered.graph), lowered.graph, options)
+        return Placement(tuple(resources), addresses)
 
     def emit(
         self,
@@ -144,6 +148,20 @@ class EdgeTarget(Target):
         from neurodeploy.profile.energy import generic_cmos
 
         return generic_cmos()
+
+
+def _labelled(
+    addresses: dict[str, tuple[dict[str, int | str], ...]],
+    graph: Graph,
+    options: Mapping[str, OptionValue],
+) -> dict[str, tuple[dict[str, int | str], ...]]:
+    """Add the names of the classes to the addresses of the output."""
+    labels = labels_of(str(options["labels"]))
+    if not labels:
+        return addresses
+    name = graph.outputs[0].name
+    rows = zip(addresses[name], labels, strict=True)
+    return {**addresses, name: tuple({**row, "label": label} for row, label in rows)}
 
 
 def _compiled_for(path: Path | None) -> str:

@@ -55,7 +55,9 @@ def definitions(plan: StaticPlan, prefix: str) -> str:
     for i, kind in _inputs(plan):
         stored = plan.stored(kind)
         value = f"(double)x[i] / {c_float(kind.scale[0], 64)}"
-        body = f"q[i] = ({stored})nd_rounded({value}, {kind.lo}, {kind.hi});"
+        low, high = kind.lo - kind.zero_point, kind.hi - kind.zero_point
+        shift = f" + {kind.zero_point}" if kind.zero_point else ""
+        body = f"q[i] = ({stored})(nd_rounded({value}, {low}, {high}){shift});"
         parts.append(
             f"void {prefix}_quantize{i}(const float *x, {stored} *q, size_t size)\n{{\n"
             f"  for (size_t i = 0; i < size; i++) {{\n    {body}\n  }}\n}}\n"

@@ -21,6 +21,12 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
 from neurodeploy.semantics.c_helpers import needed_helpers
 from neurodeploy.targets.base import OptionValue
+from neurodeploy.targets.edge.classes import (
+    class_definitions,
+    labels_of,
+    scale_definitions,
+    table_bytes,
+)
 from neurodeploy.targets.edge.interface import header, outer_functions
 from neurodeploy.targets.edge.memory import StaticPlan
 from neurodeploy.targets.edge.quantise_input import definitions
@@ -90,6 +96,7 @@ class EdgeUnit:
         plan: The memory plan.
         flash: Bytes of constants, by node.
         reset_bytes: Bytes of initial values.
+        table_bytes: Bytes of the names of classes and of tables of scales.
     """
 
     header: str
@@ -97,6 +104,7 @@ class EdgeUnit:
     plan: StaticPlan
     flash: dict[str, int]
     reset_bytes: int
+    table_bytes: int
 
 
 def requested_unit(graph: Graph, options: Mapping[str, OptionValue]) -> EdgeUnit:
@@ -107,11 +115,18 @@ def requested_unit(graph: Graph, options: Mapping[str, OptionValue]) -> EdgeUnit
         reuse=bool(options["reuse"]),
         pack=bool(options["pack"]),
         events=bool(options["events"]),
+        labels=labels_of(str(options["labels"])),
     )
 
 
 def edge_unit(
-    graph: Graph, prefix: str, *, reuse: bool = True, pack: bool = True, events: bool = True
+    graph: Graph,
+    prefix: str,
+    *,
+    reuse: bool = True,
+    pack: bool = True,
+    events: bool = True,
+    labels: tuple[str, ...] = (),
 ) -> EdgeUnit:
     """Give the C99 of an integer graph.
 
@@ -121,6 +136,7 @@ def edge_unit(
         reuse: Let signals share memory.
         pack: Let two weights of up to four bits share a byte.
         events: Take lists of events, too, where an input carries spikes.
+        labels: Names of the classes.
     """
     plan = StaticPlan(graph, reuse=reuse, pack=pack, events=events)
     writers: list[NodeWriter] = []
@@ -156,11 +172,14 @@ def edge_unit(
             _constants(plan),
             functions,
             outer_functions(plan, prefix, resets, steps),
+            class_definitions(plan, prefix, labels),
+            scale_definitions(plan, prefix),
             definitions(plan, prefix),
         )
         if part.strip()
     )
-    return EdgeUnit(header(plan, prefix), text, plan, flash, reset_bytes)
+    beside = table_bytes(plan, labels)
+    return EdgeUnit(header(plan, prefix, labels), text, plan, flash, reset_bytes, beside)
 
 
 def _array(plan: StaticPlan, number: int) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

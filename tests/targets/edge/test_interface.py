@@ -18,7 +18,7 @@ from edge_runs import WARNINGS, EdgeProgram
 from neurodeploy.data import as_samples
 from neurodeploy.engine.plan import DTYPES
 from neurodeploy.errors import CapabilityError
-from neurodeploy.ir import Graph
+from neurodeploy.ir import Graph, GraphBuilder, QType
 from neurodeploy.targets.edge.source import edge_unit
 from oracles import Ledger
 
@@ -113,6 +113,19 @@ def test_numbers_are_rounded_as_everywhere(network: Graph, tmp_path: Path, oracl
     program.code.net_quantize0(pointer(x), pointer(found), ctypes.c_size_t(x.size))
     assert np.array_equal(found, due)
     assert {0, 255} <= set(found.reshape(-1).tolist())
+    oracle("gcc").record()
+
+
+def test_an_input_with_a_zero_point(tmp_path: Path, oracle: Ledger) -> None:
+    b = GraphBuilder("1ms")
+    kind = QType(0, 250, (0.1,), zero_point=100)
+    graph = b.output("out", b.input("x", (400,), type=kind)).build()
+    program = EdgeProgram(edge_unit(graph, "net"), "net", tmp_path)
+    x = np.linspace(-20, 30, 400, dtype=np.float32)[None]
+    found = np.zeros(x.shape, np.uint8)
+    program.code.net_quantize0(pointer(x), pointer(found), ctypes.c_size_t(x.size))
+    assert np.array_equal(found, as_samples(graph, x).inputs["x"])
+    assert (found.min(), found.max()) == (0, 250)
     oracle("gcc").record()
 
 

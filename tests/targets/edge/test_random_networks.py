@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from neurodeploy.data import as_samples
 from neurodeploy.engine import build as build_engine
 from neurodeploy.reference import all_outputs, simulate
 from neurodeploy.targets.edge.golden import self_test
-from neurodeploy.targets.edge.source import EdgeUnit, edge_unit
+from neurodeploy.targets.edge.source import edge_unit
 from neurodeploy.testing.random_graphs import RandomCase, spiking_share
 from oracles import Ledger
 from tiers import sample_count
@@ -167,7 +168,7 @@ def test_sanitizers_notice_a_planted_bug(
     known = next(k for k in map(reference, range(40)) if k is not None)
     case, due, alive = known
     unit = edge_unit(case.graph, "net")
-    wrong = EdgeUnit(unit.header, plant(unit.source), unit.plan, unit.flash, unit.reset_bytes)
+    wrong = replace(unit, source=plant(unit.source))
     assert wrong.source != unit.source
     net = Driven(wrong, "net", case.inputs, case.timesteps)
     build([net], tmp_path, GCC)
