@@ -107,6 +107,9 @@ class EdgeTarget(Target):
         resources = [
             Resource("constants in flash", "", total, flash or None, "byte", source),
             Resource("context in RAM", "", held, ram or None, "byte", source),
+            Resource(
+                "stack, computed", "", unit.stack_bytes, None, "byte", "make stack measures it"
+            ),
             *(
                 Resource("constants in flash", name, used, None, "byte", "counted from the graph")
                 for name, used in unit.flash.items()
@@ -179,7 +182,7 @@ def _too_large(resources: list[Resource], unit: EdgeUnit, graph: Graph) -> list[
     found = []
     shares = {"constants in flash": unit.flash, "context in RAM": unit.plan.node_bytes()}
     for whole in (r for r in resources if not r.node):
-        if whole.limit is None or whole.used <= whole.limit:
+        if whole.name not in shares or whole.limit is None or whole.used <= whole.limit:
             continue
         option = "flash" if "flash" in whole.name else "ram"
         spared = ", --option events=no" if option == "ram" and unit.plan.event_places else ""

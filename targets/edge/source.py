@@ -30,6 +30,7 @@ from neurodeploy.targets.edge.classes import (
 from neurodeploy.targets.edge.interface import header, outer_functions
 from neurodeploy.targets.edge.memory import StaticPlan
 from neurodeploy.targets.edge.quantise_input import definitions
+from neurodeploy.targets.edge.stack import stack_bytes
 
 __all__ = ["EdgeUnit", "edge_unit", "requested_unit"]
 
@@ -97,6 +98,7 @@ class EdgeUnit:
         flash: Bytes of constants, by node.
         reset_bytes: Bytes of initial values.
         table_bytes: Bytes of the names of classes and of tables of scales.
+        stack_bytes: Bytes of stack, computed.
     """
 
     header: str
@@ -105,6 +107,7 @@ class EdgeUnit:
     flash: dict[str, int]
     reset_bytes: int
     table_bytes: int
+    stack_bytes: int
 
 
 def requested_unit(graph: Graph, options: Mapping[str, OptionValue]) -> EdgeUnit:
@@ -150,7 +153,8 @@ def edge_unit(
         emit_node(w, node)
         writers.append(w)
         flash[node.name] = sum(_array(plan, k).nbytes for k in range(before, len(plan.data)))
-    functions = "\n".join(w.function() for w in writers)
+    nodes = [w.function() for w in writers]
+    functions = "\n".join(nodes)
     before = len(plan.data)
     resets = _resets(plan)
     reset_bytes = sum(_array(plan, k).nbytes for k in range(before, len(plan.data)))
@@ -178,8 +182,15 @@ def edge_unit(
         )
         if part.strip()
     )
-    beside = table_bytes(plan, labels)
-    return EdgeUnit(header(plan, prefix, labels), text, plan, flash, reset_bytes, beside)
+    return EdgeUnit(
+        header=header(plan, prefix, labels),
+        source=text,
+        plan=plan,
+        flash=flash,
+        reset_bytes=reset_bytes,
+        table_bytes=table_bytes(plan, labels),
+        stack_bytes=stack_bytes(plan, nodes),
+    )
 
 
 def _array(plan: StaticPlan, number: int) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
