@@ -10,6 +10,7 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.targets.base import OptionValue, Placement
 from neurodeploy.targets.edge.boards import Board
 from neurodeploy.targets.edge.golden import self_test
+from neurodeploy.targets.edge.reader import reader
 from neurodeploy.targets.edge.source import EdgeUnit, requested_unit
 from neurodeploy.targets.edge.stack import MEASURED
 
@@ -40,6 +41,7 @@ def write_folder(
         f"{prefix}.h": unit.header,
         f"{prefix}.c": unit.source,
         f"{prefix}_selftest.c": self_test(unit, prefix),
+        f"{prefix}.py": reader(unit.plan, prefix),
         "Makefile": _makefile(prefix, board),
         "CMakeLists.txt": _cmake(prefix),
         "library.properties": _arduino(prefix),
@@ -55,9 +57,11 @@ def _makefile(prefix: str, board: Board) -> str:
     return f"""\
 # make          object of the network for {board.name}
 # make selftest a program that checks golden vectors and exits with 0
+# make shared   a library for {prefix}.py, built by this computer's compiler
 # make stack    what the functions take of the stack, by this compiler (gcc)
 CC = {board.compiler}
 CFLAGS = {FLAGS} {flags}
+HOSTCC = cc
 
 {prefix}.o: {prefix}.c {prefix}.h
 \t$(CC) $(CFLAGS) -c -o $@ {prefix}.c
@@ -65,12 +69,17 @@ CFLAGS = {FLAGS} {flags}
 selftest: {prefix}.c {prefix}_selftest.c {prefix}.h
 \t$(CC) $(CFLAGS) -o $@ {prefix}.c {prefix}_selftest.c
 
+shared: lib{prefix}.so
+
+lib{prefix}.so: {prefix}.c {prefix}.h
+\t$(HOSTCC) {FLAGS} -fPIC -shared -o $@ {prefix}.c
+
 stack: {prefix}.c {prefix}.h
 \t$(CC) $(CFLAGS) -fstack-usage -c -o stack.o {prefix}.c
 {MEASURED} stack.su
 
 clean:
-\trm -f {prefix}.o selftest stack.o stack.su
+\trm -f {prefix}.o lib{prefix}.so selftest stack.o stack.su
 """
 
 
@@ -152,6 +161,9 @@ def _readme(unit: EdgeUnit, prefix: str, board: Board, placement: Placement) -> 
         "",
         "`make selftest` builds a program that repeats a run of the reference simulator and exits "
         "with 0 if every output at every step and all states at the end are the same.",
+        "",
+        f"`make shared` builds the network for this computer's Python: `import {prefix}; "
+        f"{prefix}.Network().infer(values, steps)`. It needs no package.",
         "",
     ]
     return "\n".join(lines)
