@@ -26,7 +26,7 @@ def row(name: str, graph: nd.Graph, timesteps: int, data: dict[str, np.ndarray])
     run = QemuRun(graph, "cortex-m4")
     inputs = dict(as_samples(graph, data["xte"][:SAMPLES]).inputs)
     run(inputs, timesteps, record=[])
-    each = run.instructions / SAMPLES
+    each = float(np.mean(run.instructions))
     unit = edge_unit(graph, "net")
     constants = sum(unit.flash.values()) + unit.reset_bytes
     accuracy = nd.run(graph, data["xte"], data["yte"], timesteps=timesteps, on="engine").accuracy

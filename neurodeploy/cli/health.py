@@ -24,12 +24,16 @@ _PACKAGES = (
     ("pandas", "bills as data frames", "pip install 'neurodeploy[report]'"),
 )
 
-# program, what it is needed for
+_CORTEX = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+_LINUX = "apt-get install qemu-user"
+
+# program, what it is needed for, how to install it
 _PROGRAMS = (
-    ("arm-none-eabi-gcc", "building emitted C for Cortex-M"),
-    ("qemu-system-arm", "the runner qemu: emitted C on a Cortex-M"),
+    ("arm-none-eabi-gcc", "building emitted C for Cortex-M", _CORTEX),
+    ("qemu-system-arm", "the runner qemu: emitted C on a Cortex-M", _CORTEX),
+    ("qemu-aarch64", "the runner qemu: emitted C on 64-bit ARM", _LINUX),
+    ("qemu-riscv64", "the runner qemu: emitted C on 64-bit RISC-V", _LINUX),
 )
-_DEBIAN = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 
 # lava-nc 0.10.0 declares Python < 3.11 and one of its modules fails at import on 3.11
 _LAVA = (
@@ -69,7 +73,7 @@ def checks() -> list[Check]:
     for name, needed_for, fix in _PACKAGES:
         found.append(_package(name, needed_for, fix))
     found.append(_compiler())
-    found += [_program(name, needed_for) for name, needed_for in _PROGRAMS]
+    found += [_program(*row) for row in _PROGRAMS]
     found.append(_package("lava-nc", "comparison with Loihi's models", _LAVA))
     return found
 
@@ -82,13 +86,13 @@ def _package(name: str, needed_for: str, fix: str) -> Check:
     return Check(name, there is not None, there, needed_for, fix)
 
 
-def _program(name: str, needed_for: str) -> Check:
+def _program(name: str, needed_for: str, fix: str) -> Check:
     path = shutil.which(name)
     there = None
     if path is not None:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
         there = (done.stdout.splitlines() or [path])[0]
-    return Check(name, there is not None, there, needed_for, _DEBIAN)
+    return Check(name, there is not None, there, needed_for, fix)
 
 
 def _compiler() -> Check:

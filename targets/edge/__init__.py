@@ -134,7 +134,7 @@ class EdgeTarget(Target):
         write_folder(lowered.graph, boards()[capabilities.name], placement, options, out)
 
     def runners(self) -> Mapping[str, RunnerFactory]:
-        """Give QEMU: the emitted C on a Cortex-M."""
+        """Give QEMU: the emitted C on the processor that the folder was compiled for."""
 
         def qemu(graph: Graph, path: Path | None, options: Mapping[str, OptionValue]) -> Run:
             from neurodeploy.targets.edge.qemu import QemuRun

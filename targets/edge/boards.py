@@ -26,7 +26,8 @@ class Board:
         ram: Bytes of memory for the context and the stack; None likewise.
         clock: Hertz; None where not given.
         source: Where the figures come from.
-        machine: QEMU's name of a machine with this processor; empty where it has none.
+        machine: Where QEMU runs its programs, a name of ``machines.MACHINES``; empty where it
+            cannot.
     """
 
     name: str

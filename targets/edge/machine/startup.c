@@ -28,6 +28,7 @@ int32_t host_read(int32_t file, void *to, uint32_t size)
   return host(SYS_READ, arguments);
 }
 
+/* 0 where all bytes were written. */
 int32_t host_write(int32_t file, const void *from, uint32_t size)
 {
   const uintptr_t arguments[3] = {(uintptr_t)file, (uintptr_t)from, size};
@@ -54,9 +55,11 @@ void clock_start(void)
   SYST_CSR = 5;
 }
 
+/* 0xFFFFFFFF where the clock has run down, so that no wrong count is given. */
 uint32_t clock_ticks(void)
 {
-  return 0xFFFFFFu - SYST_CVR;
+  const uint32_t left = SYST_CVR;
+  return SYST_CSR & (1u << 16) ? 0xFFFFFFFFu : 0xFFFFFFu - left;
 }
 
 static void reset(void)
