@@ -42,7 +42,7 @@ def fit(
         CapabilityError: everything that does not fit.
     """
     found, profile = resolve_target(target)
-    capabilities, values = parse_options(profile, options or {})
+    capabilities, values = parse_options(profile, found.settle(options or {}))
     raise_findings(CapabilityError, capability_findings(graph, capabilities))
     lowered = found.lower(graph, capabilities, values)
     placement = found.place(lowered, capabilities, values)

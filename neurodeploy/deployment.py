@@ -269,8 +269,8 @@ def _recipe(
 
 def _require_sound(recipe: Recipe, data: object, labels: object) -> None:
     """Refuse at once what a step would refuse after hours."""
-    _, profile = resolve_target(str(recipe["compile"]["target"]))
-    parse_options(profile, recipe.get("option", {}))
+    target, profile = resolve_target(str(recipe["compile"]["target"]))
+    parse_options(profile, target.settle(recipe.get("option", {})))
     Comparison("exact", (), (), 1, 1, None).meets(str(recipe["compare"]["expect"]))
     check_seed(int(recipe["convert"]["seed"]))
     if recipe["quantize"]["bits"]:

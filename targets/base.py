@@ -218,6 +218,17 @@ class Target(ABC):
     name: ClassVar[str]
     profiles: ClassVar[tuple[Capabilities, ...]]
 
+    def settle(self, options: Mapping[str, OptionValue]) -> Mapping[str, OptionValue]:
+        """Replace an option that names a file by what the file says.
+
+        An artifact keeps the options that it was compiled with and opens without such a file.
+        Called once, on compiling, with what the user gave.
+
+        Raises:
+            UsageError: everything that is wrong with the files.
+        """
+        return options
+
     @abstractmethod
     def lower(
         self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]

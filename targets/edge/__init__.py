@@ -56,6 +56,7 @@ def _capabilities(board: Board) -> Capabilities:
             ),
             Option("labels", "", "names of the classes, in their order, with commas between"),
             Option("reuse", True, "let signals share memory; no: all can be read after a step"),
+            Option("board", "", "FILE.toml or FILE.toml:NAME, a board of your own in this place"),
         ),
     )
 
@@ -65,6 +66,16 @@ class EdgeTarget(Target):
 
     name = "edge"
     profiles = tuple(_capabilities(b) for b in boards().values())
+
+    def settle(self, options: Mapping[str, OptionValue]) -> Mapping[str, OptionValue]:
+        """Put the board of a file in the place of the file's name; its sizes are the defaults."""
+        if not options.get("board"):
+            return options
+        from neurodeploy.targets.edge.own_board import board_from_file, board_text
+
+        board = board_from_file(str(options["board"]))
+        sizes = {"flash": board.flash or 0, "ram": board.ram or 0}
+        return {**sizes, **options, "board": board_text(board)}
 
     def lower(
         self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]
@@ -99,7 +110,7 @@ class EdgeTarget(Target):
         from neurodeploy.targets.edge.source import requested_unit
 
         unit = requested_unit(lowered.graph, options)
-        board = boards()[capabilities.name]
+        board = _board(capabilities, options)
         flash, ram = int(options["flash"]), int(options["ram"])
         source = board.source or "counted from the graph"
         total = sum(unit.flash.values()) + unit.reset_bytes + unit.table_bytes
@@ -131,7 +142,7 @@ class EdgeTarget(Target):
         """Write header, source, self-test and build files."""
         from neurodeploy.targets.edge.folder import write_folder
 
-        write_folder(lowered.graph, boards()[capabilities.name], placement, options, out)
+        write_folder(lowered.graph, _board(capabilities, options), placement, options, out)
 
     def runners(self) -> Mapping[str, RunnerFactory]:
         """Give QEMU: the emitted C on the processor that the folder was compiled for."""
@@ -167,9 +178,27 @@ def _labelled(
     return {**addresses, name: tuple({**row, "label": label} for row, label in rows)}
 
 
+def _board(capabilities: Capabilities, options: Mapping[str, OptionValue]) -> Board:
+    """Give the board of a profile, or the user's own in its place."""
+    if not options["board"]:
+        return boards()[capabilities.name]
+    from neurodeploy.targets.edge.own_board import board_from_text
+
+    return board_from_text(str(options["board"]))
+
+
 def _compiled_for(path: Path | None) -> str:
-    """Give the board that a folder was compiled for; a Cortex-M4 where there is no folder."""
-    return "cortex-m4" if path is None else open_artifact(path).capabilities.name
+    """Give the board whose processor a folder was compiled for; without a folder, a Cortex-M4.
+
+    For a board of the user's that is one of ours with the same machine: what builds and runs the
+    program never comes out of a folder.
+    """
+    if path is None:
+        return "cortex-m4"
+    artifact = open_artifact(path)
+    board = _board(artifact.capabilities, artifact.options)
+    alike = (b.name for b in boards().values() if b.machine and b.machine == board.machine)
+    return next(alike, board.name)
 
 
 def _sparse_pays(weights: int, present: int, sources: int) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from neurodeploy.errors import Finding, UsageError
+from neurodeploy.targets.edge.machines import MACHINES
 
-__all__ = ["Board", "boards", "read_boards"]
+__all__ = ["Board", "boards", "make_boards", "read_boards"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Board:
     """A device.
 
     Attributes:
-        name: Its name; a target name by itself.
+        name: Its name; of those that ship with this package, a target name by itself.
         description: One sentence.
         compiler: The C compiler that builds for it.
         flags: Flags that the compiler needs for it.
@@ -41,6 +44,23 @@ class Board:
     machine: str = ""
 
 
+# field: its kind, and whether it must be there
+_FIELDS: Mapping[str, tuple[type, bool]] = {
+    "description": (str, True),
+    "compiler": (str, True),
+    "flags": (list, True),
+    "flash": (int, False),
+    "ram": (int, False),
+    "clock": (int, False),
+    "source": (str, False),
+    "machine": (str, False),
+}
+# Names, compilers and flags stand in Makefiles and READMEs, where they must mean nothing else.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,62}")
+_FLAG = re.compile(r"-[A-Za-z0-9=+.,_-]{1,80}")
+_LONGEST = 500
+
+
 @cache
 def boards() -> Mapping[str, Board]:
     """Give the boards that ship with this package, by name."""
@@ -56,42 +76,68 @@ def read_boards(text: str, where: str) -> dict[str, Board]:
         where: Name of the file, for errors.
 
     Raises:
-        UsageError: it is no TOML, or a table lacks a field or has one of another kind.
+        UsageError: it is no TOML, or everything that is wrong in a table.
     """
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{where} cannot be read as boards: {error}") from error
+    return make_boards(tables, where)
+
+
+def make_boards(tables: Mapping[str, object], where: str) -> dict[str, Board]:
+    """Make boards of their tables, by name.
+
+    Args:
+        tables: By name, the fields.
+        where: What holds them, for errors.
+
+    Raises:
+        UsageError: everything that is wrong in a table.
+    """
     found: list[Finding] = []
     made: dict[str, Board] = {}
     for name, table in tables.items():
-        wrong = _wrong(table)
-        found += [Finding(text, node=f"{where}: {name}") for text in wrong]
-        if not wrong:
+        wrong = list(_wrong(name, table))
+        found += [Finding(text, node=f"{where}: {name}", hint=_hint(text)) for text in wrong]
+        if isinstance(table, dict) and not wrong:
             made[name] = Board(name=name, **{**table, "flags": tuple(table["flags"])})
     if found:
         raise UsageError(found)
     return made
 
 
-def _wrong(table: object) -> list[str]:
+def _hint(text: str) -> str:
+    if text.startswith("unknown field"):
+        return f"fields: {', '.join(_FIELDS)}"
+    return f"machines: {', '.join(MACHINES)}" if text.startswith("machine ") else ""
+
+
+def _wrong(name: str, table: object) -> Iterator[str]:
+    if _NAME.fullmatch(name) is None:
+        yield "the name of a board holds letters, digits and +._- alone"
     if not isinstance(table, dict):
-        return ["is no table"]
-    kinds: dict[str, type] = {
-        "description": str,
-        "compiler": str,
-        "flags": list,
-        "flash": int,
-        "ram": int,
-        "clock": int,
-        "source": str,
-        "machine": str,
-    }
-    found = [f"unknown field {key!r}" for key in table if key not in kinds]
-    found += [f"the field {key!r} is missing" for key in list(kinds)[:3] if key not in table]
-    found += [
-        f"{key} is {table[key]!r}, no {kind.__name__}"
-        for key, kind in kinds.items()
-        if key in table and (not isinstance(table[key], kind) or isinstance(table[key], bool))
-    ]
-    return found
+        yield "is no table"
+        return
+    yield from (f"unknown field {key!r}" for key in table if key not in _FIELDS)
+    for key, (kind, needed) in _FIELDS.items():
+        if key in table:
+            yield from _wrong_value(key, kind, table[key])
+        elif needed:
+            yield f"the field {key!r} is missing"
+
+
+def _wrong_value(key: str, kind: type, value: object) -> Iterator[str]:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        yield f"{key} is {value!r}, no {kind.__name__}"
+    elif isinstance(value, int | float) and not (0 < value < math.inf):
+        yield f"{key} is {value!r}, which is not above 0"
+    elif isinstance(value, str) and not (value.isprintable() and len(value) <= _LONGEST):
+        yield f"{key} is no line of at most {_LONGEST} characters"
+    elif key == "compiler" and _NAME.fullmatch(str(value)) is None:
+        yield f"compiler {value!r} is no name of a program"
+    elif key == "machine" and value and value not in MACHINES:
+        yield f"machine {value!r} is none of QEMU's"
+    elif isinstance(value, list):
+        wrong = (f for f in value if not isinstance(f, str) or _FLAG.fullmatch(f) is None)
+        yield from (f"flag {f!r} is no single flag of a compiler" for f in wrong)

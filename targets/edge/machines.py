@@ -10,9 +10,12 @@ import importlib.util
 import shutil
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from neurodeploy.errors import MissingDependencyError
-from neurodeploy.targets.edge.boards import Board
+
+if TYPE_CHECKING:
+    from neurodeploy.targets.edge.boards import Board
 
 __all__ = ["MACHINES", "Machine", "compiler_of", "emulator_of"]
 
