@@ -26,7 +26,7 @@ def row(name: str, graph: nd.Graph, timesteps: int, data: dict[str, np.ndarray])
     run = QemuRun(graph, "cortex-m4")
     inputs = dict(as_samples(graph, data["xte"][:SAMPLES]).inputs)
     run(inputs, timesteps, record=[])
-    each = float(np.mean(run.instructions))
+    each = run.instructions.sum(axis=1).mean()
     unit = edge_unit(graph, "net")
     constants = sum(unit.flash.values()) + unit.reset_bytes
     accuracy = nd.run(graph, data["xte"], data["yte"], timesteps=timesteps, on="engine").accuracy

@@ -248,6 +248,8 @@ def profile(
     y: object = None,
     *,
     target: str | None = None,
+    on: str | None = None,
+    options: Mapping[str, OptionValue] | None = None,
     timesteps: int | None = None,
     layout: str = "NT",
     seed: int = 0,
@@ -261,6 +263,9 @@ def profile(
         x: Samples.
         y: Labels, (N,).
         target: Target whose cost model is used; by default the artifact's, or ``cpu``.
+        on: Runner; by default the engine. One that counts instructions, such as ``qemu`` of the
+            edge target, adds the cycles, time and energy of the processor that it emulates.
+        options: Options of the runner.
         timesteps: T; by default that of the data, else the one stored at conversion.
         layout: ``NT`` or ``TN``.
         seed: Seed of the random bits.
@@ -269,15 +274,19 @@ def profile(
 
     Raises:
         UnavailableTargetError: a measured energy is required and there is no sensor.
+        UsageError: there is no such runner, or it is one of another target.
     """
     from neurodeploy.profile import profile_graph
     from neurodeploy.targets.registry import resolve_target
 
     if isinstance(what, Artifact):
-        graph, (name, runner) = what.graph, what.runner()
-        target = target or what.capabilities.name
+        own = what.capabilities.name
+        if on in what.target.runners() and target not in (None, own):
+            raise UsageError(f"the runner {on!r} runs {own}, not {target}", hint=f"target {own}")
+        graph, (name, runner) = what.graph, what.runner(on, options)
+        target = target or own
     else:
-        graph, (name, runner) = what, make_runner(what, None)
+        graph, (name, runner) = what, make_runner(what, on, options=options)
         target = target or "cpu"
     check_seed(seed)
     back_end, capabilities = resolve_target(target)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from neurodeploy.data import Samples
 from neurodeploy.errors import Finding, UsageError
+from neurodeploy.instructions import CountedRun
 from neurodeploy.ir.graph import Graph
 from neurodeploy.memory import require_bytes
 from neurodeploy.recording import Recording, decode
@@ -113,10 +114,11 @@ def execute(
     gathered: dict[Key, list[Array]] = {k: [] for k in (*keys, *outputs)}
     events: dict[str, list[Array]] = {n: [] for n, o in keys if (n, o) in spiking}
     counts: dict[str, list[Array]] = {n: [] for n, _ in spiking}
+    counted = CountedRun(run)
     started = time.perf_counter()
     for start in range(0, samples.count, size):
         stop = min(samples.count, start + size)
-        trace = run(
+        trace = counted(
             samples.part(start, stop), timesteps, record=wanted, seed=seed, first_sample=start
         )
         if samples.lengths is not None:
@@ -156,6 +158,7 @@ def execute(
             if n in events
         },
         states=states,
+        instructions=counted.per_sample(steps),
         seed=seed,
         seconds=seconds,
         runner=runner,

@@ -110,6 +110,8 @@ class Recording:
         events: By recorded node, rows (sample, step, flat index).
         shapes: By recorded node, (N, T, \*shape) of its spikes.
         states: By node and state, (N, T, \*shape), the value after each step.
+        instructions: (N,) instructions that each sample took on the runner's processor; None
+            where the runner counts none.
         seed: Seed of the run.
         seconds: Wall time of the run in seconds.
         runner: Name of what ran it.
@@ -125,6 +127,7 @@ class Recording:
     events: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    instructions: npt.NDArray[np.int64] | None = None
     seed: int = 0
     seconds: float = 0.0
     runner: str = "reference"
@@ -156,6 +159,7 @@ class Recording:
 
     def to_json(self) -> dict[str, object]:
         """Give the summary with the keys of the JSON contract of ``run``."""
+        counted = self.instructions
         return {
             "samples": int(self.steps.shape[0]),
             "timesteps": int(self.steps.max()),
@@ -163,6 +167,7 @@ class Recording:
             "steps_mean": float(self.steps.mean()),
             "spikes": {node: int(c.sum()) for node, c in self.counts.items()},
             "seconds": self.seconds,
+            "instructions_mean": None if counted is None else float(counted.mean()),
             "runner": self.runner,
             "seed": self.seed,
             "graph": self.graph,
@@ -181,7 +186,7 @@ class Recording:
         for group in ("outputs", "decoded"):
             value: Array | Mapping[str, Array] = getattr(self, group)
             arrays |= _under(group, value) if isinstance(value, Mapping) else {group: value}
-        for key in ("labels", "predictions"):
+        for key in ("labels", "predictions", "instructions"):
             if getattr(self, key) is not None:
                 arrays[key] = getattr(self, key)
         arrays |= _under("counts", self.counts) | _under("events", self.events)
@@ -219,6 +224,7 @@ class Recording:
             events=groups.get("events", {}),
             shapes={k: tuple(int(n) for n in v) for k, v in groups.get("shapes", {}).items()},
             states=states,
+            instructions=arrays.get("instructions"),
             seed=int(arrays["seed"]),
             runner=runner,
             graph=graph,
@@ -259,7 +265,7 @@ def _damage(
         yield finding("'seed' is no whole number")
     if arrays["origin"].shape != (3,) or arrays["origin"].dtype.kind != "U":
         yield finding("'origin' does not hold runner, graph and decoding")
-    counted = {"labels": "iu", "predictions": "iu", "counts": "iu"}
+    counted = dict.fromkeys(("labels", "predictions", "instructions", "counts"), "iu")
     for key, values in arrays.items():
         group = key.partition("/")[0]
         if group in counted and (

@@ -26,6 +26,11 @@ from neurodeploy.ir.graph import Graph
 
 __all__ = ["compare", "profile", "run"]
 
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="RUNNER", help="engine, reference, or one of the target's."),
+]
+
 
 @verb("run")
 def run(
@@ -36,10 +41,7 @@ def run(
         Path | None,
         typer.Option("-o", "--out", metavar="REC.npz", help="Recording to write."),
     ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option("--on", metavar="RUNNER", help="engine, reference, or one of the target's."),
-    ] = None,
+    on: On = None,
     option: Options = None,
     timesteps: Timesteps = None,
     record: Annotated[
@@ -92,6 +94,8 @@ def run(
     ]
     if recording.accuracy is not None:
         lines.append(f"accuracy {100 * recording.accuracy:.2f} %")
+    if recording.instructions is not None:
+        lines.append(f"{recording.instructions.mean():,.0f} instructions per sample")
     for node, counts in recording.counts.items():
         lines.append(f"  {node}: {int(counts.sum())} spikes, {counts.mean():.1f} per sample")
     session.finish(document, "\n".join(lines))
@@ -108,6 +112,8 @@ def profile(
     report: Annotated[
         Path | None, typer.Option(metavar="X.html", help="Report to write, on the first target.")
     ] = None,
+    on: On = None,
+    option: Options = None,
     timesteps: Timesteps = None,
     layout: Layout = "NT",
     seed: Seed = 0,
@@ -135,6 +141,8 @@ def profile(
                     what,
                     input_,
                     target=name,
+                    on=on,
+                    options=key_values(option),
                     timesteps=timesteps,
                     layout=layout,
                     seed=seed,

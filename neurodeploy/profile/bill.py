@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.errors import DataError, Finding
+from neurodeploy.instructions import CountedRun
 from neurodeploy.ir.graph import Graph
 from neurodeploy.profile.constants import Interval
 from neurodeploy.profile.costs import CostModel
 from neurodeploy.profile.counting import Progress, count
 from neurodeploy.profile.counts import Counts
+from neurodeploy.profile.cycles import Cycles
 from neurodeploy.profile.energy import Energy, energy_of, generic_cmos
 from neurodeploy.profile.latency import Latency, measure_latency
 from neurodeploy.profile.meter import Measured, NotMeasured, measure_energy
@@ -43,6 +45,8 @@ class Bill:
         latency: Steps and seconds.
         accuracy: Share of right predictions; None without labels.
         seed: Seed of the run.
+        cycles: What the run took on the processor that the runner emulates; None where it
+            emulates none.
     """
 
     target: str
@@ -52,6 +56,7 @@ class Bill:
     latency: Latency
     accuracy: float | None
     seed: int
+    cycles: Cycles | None = None
 
     @cached_property
     def joules_per_sample(self) -> Interval | None:
@@ -157,9 +162,10 @@ def profile_graph(
     if require_measured and not hosted:
         measure_energy(_nothing, 1, require_measured=True, reason=reason)
     guess = _Predictions(graph, labels, next(iter(inputs.values())).shape[0])
+    counted = CountedRun(runner)
     counts = count(
         graph,
-        runner,
+        counted,
         inputs,
         timesteps,
         batch=batch,
@@ -180,14 +186,20 @@ def profile_graph(
             min(counts.samples, MEASURED_SAMPLES),
             require_measured=require_measured,
         )
+    processor = counted.processor
+    cycles = None
+    if processor is not None:
+        cycles = Cycles(processor, counted.per_sample(counts.steps))
+    modelled = None if cycles is None else cycles.seconds
     return Bill(
         target=target,
         counts=counts,
         energy=energy_of(counts, costs or generic_cmos()),
         measured=measured,
-        latency=Latency.of(graph, float(counts.steps.mean()), seconds),
+        latency=Latency.of(graph, float(counts.steps.mean()), seconds, modelled),
         accuracy=guess.accuracy(counts),
         seed=seed,
+        cycles=cycles,
     )
 
 

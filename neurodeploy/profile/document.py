@@ -49,6 +49,7 @@ def bill_document(bill: Bill) -> dict[str, Any]:
         "inputs": [{"name": n, "events": sum(v.tolist())} for n, v in counts.inputs.items()],
         "energy": _energy(bill),
         "latency": bill.latency.to_json(),
+        "processor": None if bill.cycles is None else bill.cycles.to_json(),
         "neurobench": neurobench_metrics(bill),
     }
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Latency", "measure_latency"]
 
+Method = Literal["measured", "modelled", "not measured"]
 MAX_RUNS = 20
 MAX_SECONDS = 1.0
 
@@ -28,7 +29,9 @@ class Latency:
 
     Attributes:
         steps: Mean number of steps.
-        seconds: Median, smallest and largest wall time of one sample; None where not measured.
+        seconds: Median, smallest and largest wall time of one sample where measured; where
+            modelled, the time and its interval; None where there is neither.
+        method: How the seconds were found.
         model_seconds: Steps times dt, the time that the sample lasts for the network; None where
             dt is unset.
         reasons: Why a figure is missing, one sentence each.
@@ -36,24 +39,33 @@ class Latency:
 
     steps: float
     seconds: Interval | None
+    method: Method
     model_seconds: float | None
     reasons: tuple[str, ...]
 
-    @property
-    def method(self) -> Literal["measured", "not measured"]:
-        """Whether the wall time was measured."""
-        return "not measured" if self.seconds is None else "measured"
-
     @staticmethod
-    def of(graph: Graph, steps: float, seconds: Interval | None) -> Latency:
-        """Give the latency of ``graph`` at a mean number of steps."""
+    def of(
+        graph: Graph, steps: float, measured: Interval | None, modelled: Interval | None = None
+    ) -> Latency:
+        """Give the latency of ``graph`` at a mean number of steps; what was measured comes first.
+
+        Args:
+            graph: The graph.
+            steps: Mean number of steps.
+            measured: Measured seconds of one sample.
+            modelled: Seconds that the cycles of one sample take.
+        """
         reasons: list[str] = []
-        if seconds is None:
+        seconds = measured or modelled
+        method: Method = "not measured"
+        if seconds is not None:
+            method = "modelled" if measured is None else "measured"
+        else:
             reasons.append("seconds: not measured, and no model of the target's time exists")
         if graph.dt is None:
             reasons.append("model time: the graph has no dt, which `convert --dt` would set")
         duration = None if graph.dt is None else float(graph.dt) * steps
-        return Latency(steps, seconds, duration, tuple(reasons))
+        return Latency(steps, seconds, method, duration, tuple(reasons))
 
     def to_json(self) -> dict[str, object]:
         """Give the latency with the keys of the JSON contract."""

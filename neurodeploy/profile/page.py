@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from neurodeploy.profile.charts import Bar, bar_chart, histogram
 from neurodeploy.profile.document import neurobench_metrics
 from neurodeploy.profile.meter import Measured
-from neurodeploy.profile.text import heads, layer_label, number, prefixed, table_rows
+from neurodeploy.profile.text import (
+    cycle_lines,
+    heads,
+    how_long,
+    layer_label,
+    number,
+    prefixed,
+    table_rows,
+)
 
 if TYPE_CHECKING:
     from neurodeploy.profile.bill import Bill
@@ -79,7 +87,10 @@ def _cards(bill: Bill) -> str:
     if bill.accuracy is not None:
         cards.insert(0, ("accuracy", f"{100 * bill.accuracy:.2f} %"))
     if bill.latency.seconds is not None:
-        cards.append(("time, measured here", prefixed(bill.latency.seconds, "s")))
+        cards.append((f"time {how_long(bill)}", prefixed(bill.latency.seconds, "s")))
+    if bill.cycles is not None and bill.cycles.joules is not None:
+        what = f"energy of {bill.cycles.processor.name}, by cycles"
+        cards.append((what, prefixed(bill.cycles.joules, "J")))
     items = "".join(
         f'<div class="card"><small>{escape(name)}</small><b>{escape(value)}</b></div>'
         for name, value in cards
@@ -167,6 +178,8 @@ def _notes(bill: Bill) -> Iterator[str]:
     else:
         yield f"energy not measured: {bill.measured.reason}"
     yield from (f"no {reason}" for reason in bill.latency.reasons)
+    if bill.cycles is not None:
+        yield from (line.strip() for line in cycle_lines(bill.cycles))
 
 
 def _evidence(bill: Bill) -> str:

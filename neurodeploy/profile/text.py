@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from neurodeploy.profile.constants import Interval
 from neurodeploy.profile.counts import LayerCounts
+from neurodeploy.profile.cycles import Cycles
 from neurodeploy.profile.document import neurobench_metrics
 from neurodeploy.profile.meter import Measured
 from neurodeploy.tables import aligned
@@ -14,7 +15,17 @@ from neurodeploy.tables import aligned
 if TYPE_CHECKING:
     from neurodeploy.profile.bill import Bill
 
-__all__ = ["bill_text", "heads", "layer_label", "number", "prefixed", "table_rows", "unit_of"]
+__all__ = [
+    "bill_text",
+    "cycle_lines",
+    "heads",
+    "how_long",
+    "layer_label",
+    "number",
+    "prefixed",
+    "table_rows",
+    "unit_of",
+]
 
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 _WIDEST = 40
@@ -171,11 +182,13 @@ def _summary(bill: Bill) -> Iterator[str]:
         yield f"measured   not measured: {bill.measured.reason}"
     latency = bill.latency
     if latency.seconds is not None:
-        yield f"latency    {prefixed(latency.seconds, 's')} per sample on this computer, measured"
+        yield f"latency    {prefixed(latency.seconds, 's')} per sample {how_long(bill)}"
     for reason in latency.reasons:
         yield f"latency    no {reason}"
     if latency.model_seconds is not None:
         yield f"           a sample lasts {number(latency.model_seconds * 1e3)} ms of model time"
+    if bill.cycles is not None:
+        yield from cycle_lines(bill.cycles)
     counts, bench = bill.counts, neurobench_metrics(bill)
     yield (
         f"memory     {counts.weight_bytes:,} bytes of constants, {counts.state_bytes:,} bytes of "
@@ -185,3 +198,29 @@ def _summary(bill: Bill) -> Iterator[str]:
         f"sparsity   connections {100 * bench['Connection Sparsity']:.2f} %, "
         f"activations {100 * bench['Activation Sparsity']:.2f} %"
     )
+
+
+def how_long(bill: Bill) -> str:
+    """Say where the seconds of a bill were spent, and how they were found."""
+    modelled = bill.latency.method == "modelled" and bill.cycles is not None
+    where = bill.cycles.processor.name if modelled and bill.cycles else "this computer"
+    return f"on {where}, {bill.latency.method}"
+
+
+def cycle_lines(found: Cycles) -> Iterator[str]:
+    """Write what a run took on a processor, then where the figures come from."""
+    head = f"processor  {found.processor.name}: "
+    figures = []
+    if found.instructions is not None and found.cycles is not None:
+        c = found.cycles
+        figures.append(f"{number(float(found.instructions.mean()))} instructions")
+        figures.append(f"{number(c.value)} cycles ({number(c.low)} to {number(c.high)})")
+    if found.seconds is not None:
+        figures.append(prefixed(found.seconds, "s"))
+    if found.joules is not None:
+        figures.append(prefixed(found.joules, "J"))
+    yield head + (f"{', '.join(figures)} per sample" if figures else "no figure")
+    for sentence in found.sentences:
+        yield f"           {sentence}"
+    for reason in found.reasons:
+        yield f"           no {reason}"

@@ -153,7 +153,11 @@ class EdgeTarget(Target):
             unknown = sorted(set(options) - {"machine"})
             if unknown:
                 raise UsageError(f"the runner qemu has no option {unknown[0]!r}", hint="machine")
-            return QemuRun(graph, str(options.get("machine", _compiled_for(path))))
+            if "machine" in options or path is None:
+                return QemuRun(graph, str(options.get("machine", "cortex-m4")))
+            artifact = open_artifact(path)
+            board = _board(artifact.capabilities, artifact.options)
+            return QemuRun(graph, _alike(board), board=board)
 
         return {"qemu": qemu}
 
@@ -187,16 +191,11 @@ def _board(capabilities: Capabilities, options: Mapping[str, OptionValue]) -> Bo
     return board_from_text(str(options["board"]))
 
 
-def _compiled_for(path: Path | None) -> str:
-    """Give the board whose processor a folder was compiled for; without a folder, a Cortex-M4.
+def _alike(board: Board) -> str:
+    """Give the board of ours with the same machine: its compiler and flags build the program.
 
-    For a board of the user's that is one of ours with the same machine: what builds and runs the
-    program never comes out of a folder.
+    So nothing that builds and runs a program ever comes out of a folder.
     """
-    if path is None:
-        return "cortex-m4"
-    artifact = open_artifact(path)
-    board = _board(artifact.capabilities, artifact.options)
     alike = (b.name for b in boards().values() if b.machine and b.machine == board.machine)
     return next(alike, board.name)
 

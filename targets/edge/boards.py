@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from neurodeploy.errors import Finding, UsageError
 from neurodeploy.targets.edge.machines import MACHINES
+
+if TYPE_CHECKING:
+    from neurodeploy.profile.constants import Evidence
 
 __all__ = ["Board", "boards", "make_boards", "read_boards"]
 
@@ -29,6 +33,9 @@ class Board:
         ram: Bytes of memory for the context and the stack; None likewise.
         clock: Hertz; None where not given.
         source: Where the figures come from.
+        energy_per_cycle: Joules of one clock cycle, processor running; None where not given.
+        energy_source: Where that comes from.
+        energy_evidence: Class of its evidence, A, B or C (`neurodeploy.profile.constants`).
         machine: Where QEMU runs its programs, a name of ``machines.MACHINES``; empty where it
             cannot.
     """
@@ -41,6 +48,9 @@ class Board:
     ram: int | None = None
     clock: int | None = None
     source: str = ""
+    energy_per_cycle: float | None = None
+    energy_source: str = ""
+    energy_evidence: Evidence = "C"
     machine: str = ""
 
 
@@ -53,6 +63,9 @@ _FIELDS: Mapping[str, tuple[type, bool]] = {
     "ram": (int, False),
     "clock": (int, False),
     "source": (str, False),
+    "energy_per_cycle": (float, False),
+    "energy_source": (str, False),
+    "energy_evidence": (str, False),
     "machine": (str, False),
 }
 # Names, compilers and flags stand in Makefiles and READMEs, where they must mean nothing else.
@@ -136,6 +149,8 @@ def _wrong_value(key: str, kind: type, value: object) -> Iterator[str]:
         yield f"{key} is no line of at most {_LONGEST} characters"
     elif key == "compiler" and _NAME.fullmatch(str(value)) is None:
         yield f"compiler {value!r} is no name of a program"
+    elif key == "energy_evidence" and value not in ("A", "B", "C"):
+        yield f"energy_evidence is {value!r}, which is no class: A, B or C"
     elif key == "machine" and value and value not in MACHINES:
         yield f"machine {value!r} is none of QEMU's"
     elif isinstance(value, list):

@@ -135,9 +135,9 @@ class Rows:
 
     @property
     def ticks(self) -> npt.NDArray[np.int64] | None:
-        """(N,) ticks of each sample; None where a step was too long for the clock."""
+        """(N, T) ticks of each step; None where a step was too long for the clock."""
         each = self._part(0, TICK_BYTES).view("<u8").reshape(self.samples, self.timesteps)
-        return None if (each == WRAPPED).any() else each.astype(np.int64).sum(axis=1)
+        return None if (each == WRAPPED).any() else each.astype(np.int64)
 
     def output(self, number: int) -> Array:
         """Give the values of an output, one row each step."""

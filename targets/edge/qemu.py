@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from neurodeploy.errors import Finding, UnavailableTargetError, UsageError, raise_findings
 from neurodeploy.ir.graph import Graph
+from neurodeploy.profile.constants import Constant, interval_of
+from neurodeploy.profile.cycles import Processor
 from neurodeploy.targets.edge.boards import Board, boards
 from neurodeploy.targets.edge.context import read_context, visible
 from neurodeploy.targets.edge.harness import Rows, harness, input_bytes
@@ -47,10 +49,12 @@ class QemuRun:
     Args:
         graph: The integer graph.
         machine: Name of a board with a machine of QEMU, such as ``cortex-m4`` or ``linux-arm64``.
+        board: Whose clock and energy the instructions are priced by; by default that board.
 
     Attributes:
-        instructions: (N,) instructions of all steps of each sample of the last run; None where
-            the machine counts none, or a step was too long for its clock.
+        instructions: (N, T) instructions of each step of the last run; None where the machine
+            counts none, or a step was too long for its clock.
+        processor: What they ran on.
 
     Raises:
         UsageError: there is no such machine.
@@ -58,20 +62,28 @@ class QemuRun:
         UnavailableTargetError: the compiler failed.
     """
 
-    def __init__(self, graph: Graph, machine: str = "cortex-m4", *, optimise: str = "-O2") -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        machine: str = "cortex-m4",
+        *,
+        board: Board | None = None,
+        optimise: str = "-O2",
+    ) -> None:
         known = machines()
         if machine not in known:
             raise UsageError(
                 f"QEMU has no machine for {machine!r}",
                 hint=f"--option machine=NAME, NAME one of {', '.join(known)}",
             )
-        board = known[machine]
-        self.machine = MACHINES[board.machine]
-        self.compiler = compiler_of(board, self.machine)
+        own = known[machine]
+        self.machine = MACHINES[own.machine]
+        self.compiler = compiler_of(own, self.machine)
         self.emulator = emulator_of(self.machine)
         self.unit = edge_unit(graph, "net", reuse=False)
         self.optimise = optimise
         self.instructions: npt.NDArray[np.int64] | None = None
+        self.processor = _processor(board or own)
         self.folder = Path(tempfile.mkdtemp(prefix="neurodeploy-"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._build()
@@ -182,3 +194,19 @@ class QemuRun:
         call = [compiler, "-std=gnu99", self.optimise, *flags, "-c", "net.c"]
         self._call(call, BUILD_TIMEOUT)
         return int(self._call([size, "net.o"], TIMEOUT).splitlines()[1].split()[0])
+
+
+def _processor(board: Board) -> Processor:
+    """Give what prices the cycles of a board."""
+    each = None
+    if board.energy_per_cycle is not None:
+        each = Constant(
+            name="cycle",
+            quantity=f"a clock cycle of {board.name}, running",
+            joules=interval_of([board.energy_per_cycle], board.energy_evidence),
+            per="cycle",
+            conditions="the whole part while it computes: core, flash, RAM, regulator; no sleep",
+            source=board.energy_source or board.source,
+            evidence=board.energy_evidence,
+        )
+    return Processor(board.name, board.clock, board.source, each)
