@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from neurodeploy.cli.arguments import (
 from neurodeploy.cli.session import Session, verb
 from neurodeploy.errors import UsageError
 from neurodeploy.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from neurodeploy.profile import Bill
 
 __all__ = ["compare", "profile", "run"]
 
@@ -112,6 +115,10 @@ def profile(
     report: Annotated[
         Path | None, typer.Option(metavar="X.html", help="Report to write, on the first target.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Another network, such as the ANN: which is cheaper?"),
+    ] = None,
     on: On = None,
     option: Options = None,
     timesteps: Timesteps = None,
@@ -133,30 +140,39 @@ def profile(
     if report is not None:
         check_place(report)
     what = load_path(path, input_)
-    bills = []
-    for name in names:
+
+    def bill_of(network: Graph | Artifact, name: str | None, steps: int | None) -> Bill:
         with session.progress(f"profiling {name or ''}".strip()) as progress:
-            bills.append(
-                api.profile(
-                    what,
-                    input_,
-                    target=name,
-                    on=on,
-                    options=key_values(option),
-                    timesteps=timesteps,
-                    layout=layout,
-                    seed=seed,
-                    require_measured=require_measured,
-                    progress=progress,
-                )
+            return api.profile(
+                network,
+                input_,
+                target=name,
+                on=on,
+                options=key_values(option),
+                timesteps=steps,
+                layout=layout,
+                seed=seed,
+                require_measured=require_measured,
+                progress=progress,
             )
+
+    bills = [bill_of(what, name, timesteps) for name in names]
+    # the other network makes the steps that are stored in it
+    other = None if against is None else bill_of(load_path(against, input_), names[0], None)
     if report is not None:
         bills[0].to_html(report)
     document = dict(bills[0].to_json())
     if len(bills) > 1:
         document["targets"] = {str(b.to_json()["target"]): b.to_json() for b in bills}
     document["graph"] = what.graph.digest if isinstance(what, Artifact) else what.digest
-    session.finish(document | {"seed": seed}, "\n\n".join(b.table() for b in bills))
+    texts = [b.table() for b in bills]
+    if other is not None:
+        from neurodeploy.profile import compare_bills
+
+        contrast = compare_bills(bills[0], other)
+        document |= {"against": other.to_json(), "contrast": contrast.to_json()}
+        texts += [other.table(), f"a: {path}, b: {against}\n{contrast.text()}"]
+    session.finish(document | {"seed": seed}, "\n\n".join(texts))
 
 
 @verb("compare")

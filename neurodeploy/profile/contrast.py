@@ -22,10 +22,14 @@ class Contrast:
         ratio: Below 1 where ``a`` needs less. Both networks pay the same, unknown, constants, so
             the interval is much narrower than the quotient of the two intervals.
         footprints: Bytes of constants of both; a comparison is fair at an equal budget of bits.
+        instructions: Instructions per sample of both; None where one processor did not run both.
+        processor: That processor.
     """
 
     ratio: Interval
     footprints: tuple[int, int]
+    instructions: tuple[float, float] | None = None
+    processor: str = ""
 
     @property
     def verdict(self) -> str:
@@ -36,12 +40,41 @@ class Contrast:
             return "b needs less energy, whatever the constants within their intervals"
         return "undecided: the constants' intervals hold the break-even"
 
+    @property
+    def instruction_ratio(self) -> float | None:
+        """Instructions of ``a`` over those of ``b``; below 1 where ``a`` is the cheaper one."""
+        return None if self.instructions is None else self.instructions[0] / self.instructions[1]
+
+    @property
+    def chip_verdict(self) -> str:
+        """Say which one is cheaper on the processor that ran both; empty where none did.
+
+        Both are code of one emitter, so that what an instruction takes divides out.
+        """
+        found = self.instruction_ratio
+        if found is None:
+            return ""
+        cheaper = "a is cheaper" if found < 1 else "b is cheaper" if found > 1 else "both are equal"
+        return f"on {self.processor} {cheaper}: a takes {found:.2f} of b's instructions"
+
+    def text(self) -> str:
+        """Give the contrast for a terminal."""
+        low, high = self.ratio.low, self.ratio.high
+        lines = [
+            f"energy of a over b: {self.ratio.value:.3g} ({low:.3g} to {high:.3g}); {self.verdict}",
+            f"constants: {self.footprints[0]:,} and {self.footprints[1]:,} bytes",
+        ]
+        return "\n".join([*lines, *filter(None, [self.chip_verdict])])
+
     def to_json(self) -> dict[str, object]:
         """Give the contrast for reports."""
         return {
             "ratio": self.ratio.to_json(),
             "verdict": self.verdict,
             "weight_bytes": list(self.footprints),
+            "instructions": None if self.instructions is None else list(self.instructions),
+            "instruction_ratio": self.instruction_ratio,
+            "processor": self.processor or None,
         }
 
 
@@ -80,7 +113,18 @@ def compare_bills(a: Bill, b: Bill) -> Contrast:
     return Contrast(
         Interval(middle, min(corners), max(corners)),
         (a.counts.weight_bytes, b.counts.weight_bytes),
+        *_on_chip(a, b),
     )
+
+
+def _on_chip(a: Bill, b: Bill) -> tuple[tuple[float, float] | None, str]:
+    """Give the instructions per sample that one processor took for both."""
+    if a.cycles is None or b.cycles is None or a.cycles.processor != b.cycles.processor:
+        return None, ""
+    counted = a.cycles.instructions, b.cycles.instructions
+    if counted[0] is None or counted[1] is None or not counted[1].any():
+        return None, ""
+    return (float(counted[0].mean()), float(counted[1].mean())), a.cycles.processor.name
 
 
 def _quotient(rows: list[tuple[float, float, Interval]], ends: list[str]) -> float:

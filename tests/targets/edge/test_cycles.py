@@ -14,6 +14,7 @@ import neurodeploy as nd
 from command_line import tool_for
 from demo_digits import demo_ann, demo_digits
 from neurodeploy.errors import UsageError
+from neurodeploy.profile import compare_bills
 from neurodeploy.targets.edge.boards import boards
 from oracles import Ledger
 
@@ -167,3 +168,36 @@ def test_every_energy_names_its_source(board: Any) -> None:
     assert board.energy_source
     assert board.energy_evidence == "C"
     assert board.clock
+
+
+def test_which_of_two_networks_is_cheaper_on_the_chip(
+    folder: Path,
+    machine: Ledger,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ANN against its spiking form of two steps, by function and on the command line."""
+    digits = demo_digits()
+    snn = nd.convert(demo_ann(), data=digits["xtr"][:64], timesteps=2)
+    ann, few = nd.open(folder / "fw"), digits["xte"][:3]
+    program = nd.compile(nd.quantize(snn, data=digits["xtr"][:64]), "cortex-m4", folder / "snn")
+    a, b = (nd.profile(p, few, on="qemu") for p in (program, ann))
+    found = compare_bills(a, b)
+    counted = [p.run(few, on="qemu").instructions for p in (program, ann)]
+    due = [float(c.mean()) for c in counted if c is not None]
+    assert found.instructions == tuple(due)
+    assert found.instruction_ratio == due[0] / due[1]
+    cheaper = "a is cheaper" if due[0] < due[1] else "b is cheaper"
+    assert found.chip_verdict.startswith(f"on cortex-m4 {cheaper}: a takes ")
+    assert compare_bills(a, a).chip_verdict.startswith("on cortex-m4 both are equal: a takes 1.00")
+    # another processor, or none: nothing is said about the chip
+    other = nd.profile(nd.open(folder / "mine"), few, on="qemu")
+    assert compare_bills(a, other).instructions is None
+    assert compare_bills(a, nd.profile(ann, few)).chip_verdict == ""
+    monkeypatch.chdir(folder)
+    tool = tool_for(capsys)
+    call = ("profile", "snn", "--against", "fw", "--input", "x.npz", "--on", "qemu")
+    assert found.chip_verdict in tool(*call).out
+    document = tool(*call, "--json").document
+    assert document["contrast"]["instruction_ratio"] == found.instruction_ratio
+    assert document["against"]["processor"]["name"] == "cortex-m4"
