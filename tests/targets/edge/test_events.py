@@ -16,7 +16,7 @@ from edge_cases import drawn
 from edge_driver import SANITIZED, Driven, build, drive
 from edge_runs import EdgeProgram
 from neurodeploy.errors import CapabilityError
-from neurodeploy.ir.types import BOOL
+from neurodeploy.ir import BOOL, GraphBuilder
 from neurodeploy.reference import simulate
 from neurodeploy.targets.edge.source import edge_unit
 from neurodeploy.testing.random_graphs import RandomCase, spiking_share
@@ -100,6 +100,37 @@ def test_wrong_calls_touch_nothing(
     assert found == code
     assert (out == 5).all()
     assert np.array_equal(program.context, before)
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(65535, np.uint16), (65536, np.uint32), (70_000, np.uint32)]
+)
+def test_addresses_of_large_inputs(
+    size: int, dtype: type[Any], tmp_path: Path, oracle: Ledger
+) -> None:
+    """The last neuron, the first address beyond it, and a step without events."""
+    b = GraphBuilder("1ms")
+    graph = b.output("out", b.input("x", (size,), type=BOOL)).build()
+    program = EdgeProgram(edge_unit(graph, "net"), "net", tmp_path)
+    out = np.full(size, 9, np.uint8)
+
+    def step(events: Array | None) -> int:
+        count = 0 if events is None else events.size
+        given = None if events is None else pointer(events)
+        code: int = program.code.net_step_events(
+            pointer(program.context), given, ctypes.c_size_t(count),
+            pointer(out), ctypes.c_size_t(size),
+        )  # fmt: skip
+        return code
+
+    assert step(np.array([size], dtype)) == 3
+    assert (out == 9).all()
+    assert step(np.array([size - 1, 0, size - 1], dtype)) == 0
+    assert np.flatnonzero(out).tolist() == [0, size - 1]
+    assert out.max() == 1
+    assert step(None) == 0
+    assert not out.any()
+    oracle("gcc").record(spiking=True)
 
 
 def test_the_array_is_counted_and_can_be_left_out(single: RandomCase, tmp_path: Path) -> None:
