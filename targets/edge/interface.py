@@ -16,7 +16,7 @@ from neurodeploy.targets.edge.events import event_declaration, event_step
 from neurodeploy.targets.edge.memory import ARENAS, MOST_STEPS, StaticPlan, counts_steps
 from neurodeploy.targets.edge.quantise_input import declarations
 
-__all__ = ["header", "outer_functions"]
+__all__ = ["ERRORS", "header", "outer_functions"]
 
 _OPEN = """\
 #ifndef {guard}
@@ -40,15 +40,12 @@ _SEED = """\
 /* Choose the random bits of the sample that follows a reset: the same seed, the same bits. */
 void {p}_seed({p}_context *c, uint64_t seed, uint64_t sample);
 """
-_RESULTS = """
-/* What the functions return; after an error nothing has been written. */
-enum {{
-  {P}_OK = 0,
-  {P}_ERROR_SIZE = 1,   /* an array has another length than the network's */
-  {P}_ERROR_STEPS = 2,  /* fewer steps than 1, or more than a state can count */
-  {P}_ERROR_ADDRESS = 3 /* an event's address is none of its input's */
-}};
-"""
+# what the functions return beside 0, from 1 on
+ERRORS = (
+    ("ERROR_SIZE", "an array has another length than the network's"),
+    ("ERROR_STEPS", "fewer steps than 1, or more than a state can count"),
+    ("ERROR_ADDRESS", "an event's address is none of its input's"),
+)
 
 
 def header(plan: StaticPlan, prefix: str, labels: tuple[str, ...] = ()) -> str:
@@ -69,7 +66,7 @@ def header(plan: StaticPlan, prefix: str, labels: tuple[str, ...] = ()) -> str:
     most = MOST_STEPS if counts_steps(plan) else 2**31 - 1
     lines.append(comment("steps after which the network has to be reset"))
     lines.append(f"#define {big}_MOST_STEPS {most}")
-    lines.append(_RESULTS.format(P=big))
+    lines += _results(big)
     lines += [
         "/* All memory of one network: as many as you like, on the stack or static. */",
         "typedef struct {",
@@ -99,6 +96,18 @@ def header(plan: StaticPlan, prefix: str, labels: tuple[str, ...] = ()) -> str:
         _CLOSE,
     ]
     return "\n".join(lines)
+
+
+def _results(big: str) -> list[str]:
+    return [
+        "",
+        "/* What the functions return; after an error nothing has been written. */",
+        "enum {",
+        *(f"  {big}_{name} = {code}, /* {why} */" for code, (name, why) in enumerate(ERRORS, 1)),
+        f"  {big}_OK = 0",
+        "};",
+        "",
+    ]
 
 
 def _infer_arguments(plan: StaticPlan, prefix: str) -> str:

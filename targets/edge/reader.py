@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurodeploy.ir.types import QType
 from neurodeploy.targets.edge.arguments import kind_of, size_of
+from neurodeploy.targets.edge.interface import ERRORS
 from neurodeploy.targets.edge.memory import StaticPlan
 
 __all__ = ["reader"]
@@ -22,7 +23,7 @@ import ctypes
 import pathlib
 
 _C = ctypes.CDLL(str(pathlib.Path(__file__).resolve().with_name("lib@P@.so")))
-_ERRORS = {1: "@BIG@_ERROR_SIZE", 2: "@BIG@_ERROR_STEPS", 3: "@BIG@_ERROR_ADDRESS"}
+_ERRORS = {@ERRORS@}
 _INPUTS = (@INPUTS@)  # type, lowest, highest value
 _OUTPUTS = (@OUTPUTS@)  # type at one step, elements
 
@@ -80,7 +81,9 @@ def reader(plan: StaticPlan, prefix: str) -> str:
         inputs.append(f"({_ctype(kind_of(plan, node.name))}, {low}, {high})")
     outputs = [f"({_ctype(kind_of(plan, n.name))}, {size_of(plan, n.name)})" for n in outs]
     several = len(ins) > 1, len(outs) > 1
+    errors = [f'{code}: "{prefix.upper()}_{name}"' for code, (name, _) in enumerate(ERRORS, 1)]
     places = {
+        "@ERRORS@": ", ".join(errors),
         "@SEED@": _SEED if plan.draws else "",
         "@INPUTS@": ", ".join(inputs) + ",",
         "@OUTPUTS@": ", ".join(outputs) + ",",
@@ -89,7 +92,6 @@ def reader(plan: StaticPlan, prefix: str) -> str:
         "@GIVEN@": "values" if several[0] else "(values,)",
         "@GIVES@": "tuple(map(list, outs))" if several[1] else "list(outs[0])",
         "@WORDS@": str(plan.context_bytes() // 8),
-        "@BIG@": prefix.upper(),
         "@P@": prefix,
     }
     text = _TEXT

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,13 @@ Key = tuple[str, str]
 GROUP = 8  # networks in one program
 GCC = ("gcc", "-O2")
 ZIG = (sys.executable, "-m", "ziglang", "cc", "-O2", "-fno-sanitize=undefined")
-# by name: the oracle, the command, the networks, and whether each is built in both plans of memory
+# by name: the oracle, the command, and how many networks
 COMPILERS = {
-    "gcc": ("gcc", GCC, sample_count(200, 16), True),
-    "sanitizers": ("gcc", SANITIZED, sample_count(200, 4), False),
-    "zig": ("ziglang", ZIG, sample_count(200, 2), False),
+    "gcc": ("gcc", GCC, sample_count(200, 16)),
+    "sanitizers": ("gcc", SANITIZED, sample_count(200, 4)),
+    "zig": ("ziglang", ZIG, sample_count(200, 2)),
+    "engine": ("cc", (), sample_count(200, 2)),
 }
-ENGINES = sample_count(200, 2)
 # networks outside, compilers inside: the reference runs once for all of them
 GROUPS = [
     (start, name)
@@ -54,65 +54,62 @@ GROUPS = [
 ]
 
 
+@dataclass(frozen=True)
+class Known:
+    """A case, all its signals by the reference, and whether all its populations spike."""
+
+    case: RandomCase
+    due: dict[Key, Array]
+    alive: bool
+
+
 @lru_cache(maxsize=2 * GROUP)
-def reference(seed: int) -> tuple[RandomCase, dict[Key, Array], bool] | None:
-    """Give a case, all its signals by the reference, and whether all its populations spike."""
-    case = drawn(seed)
-    if case is None:
-        return None
-    keys = all_outputs(case.graph)
-    due = simulate(case.graph, case.inputs, case.timesteps, record=keys)
+def reference(number: int) -> Known:
+    """Give the network of a number: the first of its seeds that the target takes."""
+    case = next(c for c in map(drawn, range(number, 100_000, 1000)) if c is not None)
+    due = simulate(case.graph, case.inputs, case.timesteps, record=all_outputs(case.graph))
     alive = spiking_share(due, case.graph) == 1
     DRAWN["spiking"] += alive
-    return case, due, alive
-
-
-def plans(seed: int, *, both: bool) -> list[bool]:
-    """Say whether memory is reused: in one of two networks, or once with and once without."""
-    return [True, False] if both else [seed % 2 == 0]
+    return Known(case, due, alive)
 
 
 @pytest.mark.parametrize(("start", "compiler"), GROUPS)
 def test_every_state_at_every_step(
     start: int, compiler: str, tmp_path: Path, oracle: Ledger
 ) -> None:
-    name, command, count, both = COMPILERS[compiler]
+    name, command, count = COMPILERS[compiler]
     found_by = oracle(name)
-    nets: list[Driven] = []
-    seeds: list[int] = []
-    for seed in range(start, min(count, start + GROUP)):
-        known = reference(seed)
-        for reuse in plans(seed, both=both) if known else ():
-            case, prefix = known[0], f"net{seed}{'r' if reuse else 'k'}"
+    numbers = range(start, min(count, start + GROUP))
+    if compiler == "engine":
+        for number in numbers:
+            known = reference(number)
+            case = known.case
+            engine = build_engine(case.graph)
+            found = engine.run(case.inputs, case.timesteps, record=list(known.due))
+            assert_equal(found, known.due, number)
+    else:
+        in_one_program(numbers, command, tmp_path)
+    found_by.record(len(numbers), spiking=sum(reference(n).alive for n in numbers))
+
+
+def in_one_program(numbers: range, command: Sequence[str], folder: Path) -> None:
+    """Compare networks that share a program; memory is reused in both ways, or by turns."""
+    nets, due = [], []
+    for number in numbers:
+        case = reference(number).case
+        for reuse in (True, False) if command == GCC else (number % 2 == 0,):
+            prefix = f"net{number}{'r' if reuse else 'k'}"
             unit = edge_unit(case.graph, prefix, reuse=reuse)
             nets.append(Driven(unit, prefix, case.inputs, case.timesteps))
-            seeds.append(seed)
-    build(nets, tmp_path, command)
-    for seed, values in zip(seeds, drive(nets, tmp_path, "dense"), strict=True):
-        known = reference(seed)
-        assert known is not None
-        assert_equal(values, known[1], seed)
-    for seed in dict.fromkeys(seeds):
-        known = reference(seed)
-        found_by.record(spiking=known is not None and known[2])
+            due.append(reference(number).due)
+    build(nets, folder, command)
+    for net, found, values in zip(nets, drive(nets, folder, "dense"), due, strict=True):
+        assert_equal(found, values, net.prefix)
 
 
 def assert_equal(found: dict[Key, Array], due: dict[Key, Array], what: object) -> None:
     for key, values in found.items():
         assert np.array_equal(values.astype(np.int64), due[key].astype(np.int64)), (what, key)
-
-
-@pytest.mark.parametrize("start", range(0, ENGINES, GROUP))
-def test_the_engine_gives_the_same(start: int, oracle: Ledger) -> None:
-    """The engine on the same networks."""
-    cc = oracle("cc")
-    for seed in range(start, min(ENGINES, start + GROUP)):
-        known = reference(seed)
-        if known is not None:
-            case, due, alive = known
-            engine = build_engine(case.graph)
-            assert_equal(engine.run(case.inputs, case.timesteps, record=list(due)), due, seed)
-            cc.record(spiking=alive)
 
 
 def test_share_of_graphs(oracle: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,8 +162,8 @@ def test_sanitizers_notice_a_planted_bug(
 ) -> None:
     """A program that gives the right values, and is wrong all the same."""
     gcc = oracle("gcc")
-    known = next(k for k in map(reference, range(40)) if k is not None)
-    case, due, alive = known
+    known = reference(0)
+    case, due, alive = known.case, known.due, known.alive
     unit = edge_unit(case.graph, "net")
     wrong = replace(unit, source=plant(unit.source))
     assert wrong.source != unit.source
