@@ -11,7 +11,7 @@ from neurodeploy.testing.random_graphs import RandomCase, RandomProfile, random_
 __all__ = ["DRAWN", "drawn"]
 
 CAPABILITIES = next(p for p in TARGET.profiles if p.name == "host")
-DRAWN = {"drawn": 0, "taken": 0, "spiking": 0}
+DRAWN = {"drawn": 0, "taken": 0}
 
 
 def drawn(seed: int) -> RandomCase | None:

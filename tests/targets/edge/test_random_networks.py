@@ -54,6 +54,9 @@ GROUPS = [
 ]
 
 
+COMPARED = {"networks": 0, "spiking": 0}
+
+
 @dataclass(frozen=True)
 class Known:
     """A case, all its signals by the reference, and whether all its populations spike."""
@@ -69,7 +72,8 @@ def reference(number: int) -> Known:
     case = next(c for c in map(drawn, range(number, 100_000, 1000)) if c is not None)
     due = simulate(case.graph, case.inputs, case.timesteps, record=all_outputs(case.graph))
     alive = spiking_share(due, case.graph) == 1
-    DRAWN["spiking"] += alive
+    COMPARED["networks"] += 1
+    COMPARED["spiking"] += alive
     return Known(case, due, alive)
 
 
@@ -114,12 +118,13 @@ def assert_equal(found: dict[Key, Array], due: dict[Key, Array], what: object) -
 
 def test_share_of_graphs(oracle: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     oracle("gcc")
-    if not DRAWN["drawn"]:
+    if not COMPARED["networks"]:
         pytest.skip("no graph was compared in this run")
     with capsys.disabled():
-        sys.stdout.write(f"\nedge: {DRAWN}\n")
+        sys.stdout.write(f"\nedge: {DRAWN}, {COMPARED}\n")
+    # other modules draw as well; what spikes is counted here alone
     assert DRAWN["taken"] >= 0.9 * DRAWN["drawn"]
-    assert DRAWN["spiking"] >= 0.7 * DRAWN["taken"]
+    assert COMPARED["spiking"] >= 0.7 * COMPARED["networks"]
 
 
 @pytest.mark.parametrize("bits", [4, 3])
