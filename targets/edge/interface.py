@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Output
+from neurodeploy.ir.types import QType
 from neurodeploy.targets.edge.arguments import (
     dense_input,
     kind_of,
@@ -40,6 +41,7 @@ _SEED = """\
 /* Choose the random bits of the sample that follows a reset: the same seed, the same bits. */
 void {p}_seed({p}_context *c, uint64_t seed, uint64_t sample);
 """
+LARGEST = 2**31 - 1
 # what the functions return beside 0, from 1 on
 ERRORS = (
     ("ERROR_SIZE", "an array has another length than the network's"),
@@ -63,9 +65,10 @@ def header(plan: StaticPlan, prefix: str, labels: tuple[str, ...] = ()) -> str:
         lines.append(comment(f"output {number}: {out.name}, shape {list(shape)}, {out.decode}"))
         lines.append(f"#define {big}_OUTPUT{number}_SIZE {size_of(plan, out.name)}")
     lines += scale_declarations(plan, prefix)
-    most = MOST_STEPS if counts_steps(plan) else 2**31 - 1
     lines.append(comment("steps after which the network has to be reset"))
-    lines.append(f"#define {big}_MOST_STEPS {most}")
+    lines.append(f"#define {big}_MOST_STEPS {_most_steps(plan)}")
+    lines.append(comment("most steps of an inference: its results fit into 32 bits"))
+    lines.append(f"#define {big}_MOST_INFER_STEPS {_most_infer_steps(plan)}")
     lines += _results(big)
     lines += [
         "/* All memory of one network: as many as you like, on the stack or static. */",
@@ -96,6 +99,23 @@ def header(plan: StaticPlan, prefix: str, labels: tuple[str, ...] = ()) -> str:
         _CLOSE,
     ]
     return "\n".join(lines)
+
+
+def _most_steps(plan: StaticPlan) -> int:
+    return MOST_STEPS if counts_steps(plan) else LARGEST
+
+
+def _most_infer_steps(plan: StaticPlan) -> int:
+    """Give the steps over which every output can be read in 32 bits; 0 where none can."""
+    most = _most_steps(plan)
+    for node in plan.graph.outputs:
+        kind = plan.graph.signals[(node.name, "out")].type
+        value = max(abs(kind.lo), abs(kind.hi)) if isinstance(kind, QType) else 1
+        if node.decode in ("count", "mean"):
+            most = min(most, LARGEST // max(1, value))
+        elif value > LARGEST:
+            most = 0
+    return most
 
 
 def _results(big: str) -> list[str]:
@@ -175,7 +195,7 @@ def _infer(plan: StaticPlan, prefix: str, ins: list[str], outs: list[str], ends:
         for i, n in enumerate(ins)
     ]
     lines = [
-        f"if (steps < 1 || steps > {big}_MOST_STEPS) return {big}_ERROR_STEPS;",
+        f"if (steps < 1 || steps > {big}_MOST_INFER_STEPS) return {big}_ERROR_STEPS;",
         f"if ({' || '.join([*wrong, *ends])}) return {big}_ERROR_SIZE;",
         *(["const uint64_t seed = c->seed, sample = c->sample;"] if plan.draws else []),
         f"{prefix}_reset(c);",

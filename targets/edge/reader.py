@@ -50,11 +50,15 @@ class Network:
     def infer(self, values, steps):
         """Reset, make steps with the values of one or of all of them, and read the outputs."""
         outs = [(ctypes.c_int32 * size)() for _, size in _OUTPUTS]
-        return self._call(_C.@P@_infer, values, [ctypes.c_int32(steps)], outs)
+        given = ctypes.c_int32(steps)
+        if given.value != steps:
+            raise NetworkError(_ERRORS[2])
+        return self._call(_C.@P@_infer, values, [given], outs)
 
     def _call(self, function, values, between, outs):
         given = []
         for (kind, low, high), flat in zip(_INPUTS, @GIVEN@, strict=True):
+            flat = list(flat)
             whole = [int(v) for v in flat]
             if any(w != v or not low <= w <= high for w, v in zip(whole, flat)):
                 raise ValueError(f"an input takes whole numbers from {low} to {high}")

@@ -19,6 +19,7 @@ from neurodeploy.data import as_samples
 from neurodeploy.engine.plan import DTYPES
 from neurodeploy.errors import CapabilityError
 from neurodeploy.ir import Graph, GraphBuilder, QType
+from neurodeploy.recording import Decode
 from neurodeploy.targets.edge.source import edge_unit
 from oracles import Ledger
 
@@ -113,6 +114,32 @@ def test_numbers_are_rounded_as_everywhere(network: Graph, tmp_path: Path, oracl
     program.code.net_quantize0(pointer(x), pointer(found), ctypes.c_size_t(x.size))
     assert np.array_equal(found, due)
     assert {0, 255} <= set(found.reshape(-1).tolist())
+    oracle("gcc").record()
+
+
+@pytest.mark.parametrize(
+    ("decode", "high", "most"),
+    [("count", 40_000_000, 53), ("mean", 2**31 - 1, 1), ("max", 2**31 - 1, 2**31 - 1),
+     ("membrane", 2**31, 0), ("count", 2**40, 0)],
+)  # fmt: skip
+def test_no_result_leaves_its_32_bits(
+    decode: Decode, high: int, most: int, tmp_path: Path, oracle: Ledger
+) -> None:
+    """Sums of large values: the last number of steps that fits, and one step more."""
+    b = GraphBuilder("1ms")
+    x = b.input("x", (1,), type=QType(-high, high))
+    graph = b.output("out", x, decode=decode).build()
+    unit = edge_unit(graph, "net")
+    assert f"#define NET_MOST_INFER_STEPS {most}\n" in unit.header
+    program = EdgeProgram(unit, "net", tmp_path)
+    stored = DTYPES[unit.plan.stored(graph.signals[("out", "out")].type)]
+    steps, out = min(most, 60), np.zeros(1, np.int32)
+    given = np.array([high], stored)
+    if steps:
+        assert infer(program, given, 1, steps, out) == 0
+        assert out[0] == high * (steps if decode in ("count", "mean") else 1)
+    if most < 60:
+        assert infer(program, given, 1, most + 1, out) == 2
     oracle("gcc").record()
 
 
