@@ -19,7 +19,7 @@ __all__ = ["EVIDENCE", "Cycles", "Processor"]
 
 EVIDENCE: Evidence = "B"
 PER_INSTRUCTION = interval_of([1.0], EVIDENCE)
-_UNCOUNTED = "instructions: this machine has no clock of them, or a step was too long for it"
+_UNCOUNTED = "instructions: none were counted, or a step was too long for the machine's clock"
 
 
 @dataclass(frozen=True)

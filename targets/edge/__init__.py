@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neurodeploy.artifact import open_artifact
-from neurodeploy.errors import CapabilityError, Finding, UsageError, raise_findings
+from neurodeploy.errors import CapabilityError, Finding, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.passes.sparse_storage import sparse_storage
 from neurodeploy.semantics.types import Float
@@ -26,6 +26,7 @@ from neurodeploy.targets.base import (
 )
 from neurodeploy.targets.edge.boards import Board, boards
 from neurodeploy.targets.edge.classes import label_findings, labels_of
+from neurodeploy.targets.options import parse_options
 
 if TYPE_CHECKING:
     from neurodeploy.profile.energy import CostModel
@@ -38,6 +39,15 @@ SYNAPSE_BYTES, ROW_BYTES = 5, 12  # weight and target; source and begin of a row
 LISTED = 8  # layers named where something is too large
 PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 HINT = "neurodeploy quantize net.nd -o q.nd --calibrate data.npz"
+
+RUNNER = Capabilities(
+    name="qemu",
+    description="the emitted C on a machine of QEMU",
+    options=(
+        Option("machine", "", "the board whose machine runs it; by default the folder's"),
+        Option("count", False, "count instructions by QEMU's log where no clock does; slow"),
+    ),
+)
 
 
 def _capabilities(board: Board) -> Capabilities:
@@ -150,14 +160,13 @@ class EdgeTarget(Target):
         def qemu(graph: Graph, path: Path | None, options: Mapping[str, OptionValue]) -> Run:
             from neurodeploy.targets.edge.qemu import QemuRun
 
-            unknown = sorted(set(options) - {"machine"})
-            if unknown:
-                raise UsageError(f"the runner qemu has no option {unknown[0]!r}", hint="machine")
-            if "machine" in options or path is None:
-                return QemuRun(graph, str(options.get("machine", "cortex-m4")))
+            _, given = parse_options(RUNNER, options)
+            count = bool(given["count"])
+            if given["machine"] or path is None:
+                return QemuRun(graph, str(given["machine"]) or "cortex-m4", count=count)
             artifact = open_artifact(path)
             board = _board(artifact.capabilities, artifact.options)
-            return QemuRun(graph, _alike(board), board=board)
+            return QemuRun(graph, _alike(board), board=board, count=count)
 
         return {"qemu": qemu}
 

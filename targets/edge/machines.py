@@ -32,7 +32,7 @@ class Machine:
         zig: What ziglang calls the platform, for computers without the board's own compiler;
             empty where ziglang cannot link for it.
         instructions_per_tick: Instructions that one tick of the harness's clock stands for; 0
-            where the machine counts none.
+            where the machine has no clock of them, and QEMU's log must count.
         packages: Debian's packages of compiler and emulator.
     """
 

@@ -26,6 +26,7 @@ from neurodeploy.profile.cycles import Processor
 from neurodeploy.targets.edge.boards import Board, boards
 from neurodeploy.targets.edge.context import read_context, visible
 from neurodeploy.targets.edge.harness import Rows, harness, input_bytes
+from neurodeploy.targets.edge.instruction_log import logged_run
 from neurodeploy.targets.edge.machines import MACHINES, compiler_of, emulator_of
 from neurodeploy.targets.edge.source import edge_unit
 
@@ -50,10 +51,12 @@ class QemuRun:
         graph: The integer graph.
         machine: Name of a board with a machine of QEMU, such as ``cortex-m4`` or ``linux-arm64``.
         board: Whose clock and energy the instructions are priced by; by default that board.
+        count: Count by QEMU's log where the machine has no clock of instructions; slow.
+        optimise: Optimisation flag of the build.
 
     Attributes:
-        instructions: (N, T) instructions of each step of the last run; None where the machine
-            counts none, or a step was too long for its clock.
+        instructions: (N, T) instructions of each step of the last run; None where none were
+            counted, or a step was too long for the machine's clock.
         processor: What they ran on.
 
     Raises:
@@ -68,6 +71,7 @@ class QemuRun:
         machine: str = "cortex-m4",
         *,
         board: Board | None = None,
+        count: bool = False,
         optimise: str = "-O2",
     ) -> None:
         known = machines()
@@ -82,6 +86,7 @@ class QemuRun:
         self.emulator = emulator_of(self.machine)
         self.unit = edge_unit(graph, "net", reuse=False)
         self.optimise = optimise
+        self.log = count and not self.machine.instructions_per_tick
         self.instructions: npt.NDArray[np.int64] | None = None
         self.processor = _processor(board or own)
         self.folder = Path(tempfile.mkdtemp(prefix="neurodeploy-"))
@@ -173,10 +178,19 @@ class QemuRun:
         (self.folder / "in.bin").write_bytes(given)
         written = self.folder / "out.bin"
         written.unlink(missing_ok=True)
-        self._call([self.emulator, *self.machine.arguments, PROGRAM], TIMEOUT)
+        each, ticks = self.machine.instructions_per_tick, None
+        if self.log:
+            counts = logged_run(self.emulator, PROGRAM, self.folder, TIMEOUT)
+            if len(counts) != samples * timesteps:
+                raise UnavailableTargetError(
+                    f"QEMU logged {len(counts)} of {samples * timesteps} steps", hint="count=no"
+                )
+            each, ticks = 1, np.array(counts, np.int64).reshape(samples, timesteps)
+        else:
+            self._call([self.emulator, *self.machine.arguments, PROGRAM], TIMEOUT)
         rows = Rows(self.unit.plan, written.read_bytes(), samples, timesteps)
-        ticks = rows.ticks if self.machine.instructions_per_tick else None
-        each = self.machine.instructions_per_tick
+        if not self.log and each:
+            ticks = rows.ticks
         self.instructions = None if ticks is None else ticks * each
         return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from neurodeploy.ir import Graph
 from neurodeploy.reference import all_outputs, simulate
 from neurodeploy.targets.edge.boards import boards
 from neurodeploy.targets.edge.harness import WRAPPED, Rows
+from neurodeploy.targets.edge.instruction_log import logged_run, step_counts
 from neurodeploy.targets.edge.qemu import QemuRun
 from neurodeploy.targets.edge.source import edge_unit
 from neurodeploy.testing.random_graphs import spiking_share
@@ -149,7 +151,7 @@ def test_random_networks_of_linux(seed: int, linux: str, oracle: Ledger) -> None
     few = case.first(2)
     run = QemuRun(case.graph, linux)
     qemu.record(spiking=on_machine(run, few.inputs, case.timesteps, f"{seed}"))
-    assert run.instructions is None  # user mode counts none, and none is made up
+    assert run.instructions is None  # none were asked for, and none are made up
 
 
 def test_linux_as_a_runner(
@@ -164,7 +166,59 @@ def test_linux_as_a_runner(
     assert np.array_equal(found.outputs, nd.run(made, few).outputs)
     assert found.states
     assert nd.compare(made, program, few, on_b="qemu").verdict == "exact"
+    assert found.instructions is None
+    # the log counts each instruction: the same in every run, more where more is computed
+    first, again = (program.run(few[:1], on="qemu", options={"count": "yes"}) for _ in range(2))
+    assert first.instructions is not None
+    assert again.instructions is not None
+    assert np.array_equal(first.instructions, again.instructions)
+    assert first.instructions.min() > 100_000
+    assert np.array_equal(first.outputs, found.outputs[:1])
     qemu.record(spiking=True)
+
+
+def test_the_log_and_the_clock_count_alike(
+    machine: Ledger,
+) -> None:
+    """QEMU's log of every instruction against SysTick, on one machine that has both."""
+    qemu = machine("qemu-system-arm")
+    case = drawn(0)
+    if case is None:
+        pytest.skip("the target does not take this graph")
+    run = QemuRun(case.graph)
+    few = case.first(2)
+    run(few.inputs, case.timesteps, record=[])
+    assert run.instructions is not None
+    arguments = [a for a in run.machine.arguments if a not in ("-icount", "shift=0")]
+    log = ["-singlestep", "-d", "exec,nochain"]
+    call = [run.emulator, *log, *arguments, "net.elf"]
+    done = subprocess.run(call, cwd=run.folder, capture_output=True, check=True)
+    counts = np.array(step_counts([done.stderr[:999], done.stderr[999:]]))
+    # a tick is 40 instructions, and the clock's own last instructions are in its count
+    assert np.abs(counts.reshape(2, -1) - run.instructions).max() <= 80
+    qemu.record()
+
+
+def test_lines_of_a_log() -> None:
+    line = b"Trace 0: 0x7f [0/%x/1/2] %s\n"
+    names = b"main clock_start clock_start main net_step memcpy main clock_ticks clock_ticks main"
+    names += b" clock_start main clock_ticks"
+    log = b"".join(line % (i, name) for i, name in enumerate(names.split()))
+    for cut in range(0, len(log), 7):
+        assert step_counts([log[:cut], log[cut:]]) == [4, 1]
+    assert step_counts([]) == []
+
+
+def test_a_log_that_fails_is_told(tmp_path: Path) -> None:
+    fake = tmp_path / "qemu-fake"
+    lines = ("#!/bin/sh", "[ $1 = -h ] && exit 0", "[ -f go ] && exec sleep 60", "echo no >&2")
+    fake.write_text("\n".join([*lines, "exit 3", ""]), encoding="ascii")
+    fake.chmod(0o755)
+    with pytest.raises(UnavailableTargetError, match="qemu-fake ended with 3: no"):
+        logged_run(str(fake), "net.elf", tmp_path, 60)
+    (tmp_path / "go").touch()
+    with pytest.raises(UnavailableTargetError, match="more than 0 s"):
+        logged_run(str(fake), "net.elf", tmp_path, 0.2)
 
 
 def test_too_long_a_step_has_no_count(digits: dict[str, Array]) -> None:
