@@ -9,41 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from neurodeploy.engine.text import linear, nest, strides_of
+from neurodeploy.engine.text import collapsed, linear, loop, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.errors import InternalError
 from neurodeploy.ir.nodes import Cell
 from neurodeploy.ir.types import expression_type
 from neurodeploy.semantics.c_eval import Names, c_statements, tables
 
-__all__ = ["collapsed", "emit_cell"]
+__all__ = ["emit_cell"]
 
 Strides = tuple[int, ...]
-
-
-def collapsed(
-    shape: Sequence[int], operands: Sequence[Strides]
-) -> tuple[tuple[int, ...], list[Strides]]:
-    """Merge neighbouring axes that all operands walk through alike.
-
-    >>> collapsed((4, 8, 8), [(64, 8, 1), (1, 0, 0)])
-    ((4, 64), [(64, 1), (1, 0)])
-    """
-    sizes: list[int] = []
-    walks: list[list[int]] = [[] for _ in operands]
-    for axis, size in enumerate(shape):
-        if size == 1:
-            continue
-        here = [strides[axis] for strides in operands]
-        if sizes and all(w[-1] == stride * size for w, stride in zip(walks, here, strict=True)):
-            sizes[-1] *= size
-            for w, stride in zip(walks, here, strict=True):
-                w[-1] = stride
-        else:
-            sizes.append(size)
-            for w, stride in zip(walks, here, strict=True):
-                w.append(stride)
-    return tuple(sizes), [tuple(w) for w in walks]
 
 
 def broadcast_strides(shape: Sequence[int], target: Sequence[int]) -> Strides:
@@ -90,8 +65,15 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
         w.result(f"y{number}", output)
     sizes, walks = collapsed(node.shape, [own, *(p[3] for p in pointers)])
     counters = [f"i{k}" for k in range(len(sizes))]
+    before: list[str] = []
+    read = {str(i.attr("name")) for i in program.instrs if i.op == "param"}
     for (leaf, name, pointer, _), walk in zip(pointers, walks[1:], strict=True):
-        names[leaf][name] = f"{pointer}[{linear(counters, sizes, walk)}]"
+        value = f"{pointer}[{linear(counters, sizes, walk)}]"
+        if leaf == "param" and name in read and walk and walk[-1] == 0:
+            # compilers read it in each pass: a store of bytes might have changed it
+            before.append(f"const {w.plan.held(types[name])} {pointer}_ = {value};")
+            value = f"{pointer}_"
+        names[leaf][name] = value
     at = linear(counters, sizes, walks[0])
     _values_at_call(w, node)
     statements, results = c_statements(
@@ -111,7 +93,9 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
             for k in range(len(program.outputs))
         ]
         w.lines += [f"if (t < {node.start}) {{", *zeros, "return;", "}"]
-    w.lines += nest(counters, sizes, body)
+    if sizes:
+        body = [*before, *loop(counters[-1], sizes[-1], body)]
+    w.lines += nest(counters[:-1], sizes[:-1], body)
 
 
 def _store(pointer: str, value: str, kind: str) -> str:

@@ -1,14 +1,14 @@
 """Convolutions in C.
 
-One into many channels scatters from each source that is not zero into accumulators with the
-channels innermost; sources run in ascending flat order, so each target adds them in that order.
-One into few channels runs over taps outside and over the positions of a row inside, which is
-the same order.
+A scatter adds each source that is not zero into accumulators with the channels innermost; sources
+run in ascending flat order, so each target adds them in that order. Where vectors make it pay, or a
+plan wants every source visited, a gather runs over taps outside and over the positions of a row
+inside, which is the same order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.grid import Grid
-from neurodeploy.engine.rows import Rows
 from neurodeploy.engine.sums import Sum, emit_finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
+from neurodeploy.errors import InternalError
 from neurodeploy.ir.ops import Conv, ConvTranspose
 from neurodeploy.ir.types import BOOL
 
 __all__ = ["emit_conv", "emit_conv_transpose"]
 
 Array = npt.NDArray[Any]
-MANY = 8  # channels of a group from which the scatter is the faster form
+MANY = 8  # channels of a group from which the scatter is the faster form, with vectors
 
 
 def emit_conv(w: NodeWriter, op: Conv) -> None:
@@ -36,7 +36,8 @@ def emit_conv(w: NodeWriter, op: Conv) -> None:
     total = sum_of(w.plan, x, w.plan.graph.tensors[op.weight], out)
     arrived = w.arrived(0, "x")
     w.result("y")
-    if out.shape[0] // op.groups >= MANY:
+    many = w.plan.plain or out.shape[0] // op.groups >= MANY
+    if many and not w.plan.visits_all(w.node.name):
         acc = _scatter(w, op, total, grid, arrived)
     else:
         acc = _gather(w, op, total, grid, arrived)
@@ -80,11 +81,12 @@ def _scatter(
     def packed() -> Array:
         # [group][input channel][kz][ky][kx, last tap first][output channel]
         parts = weight.reshape(op.groups, outs, ins, *grid.k)
-        return np.ascontiguousarray(parts.transpose(0, 2, 3, 4, 5, 1)[:, :, :, :, ::-1])
+        last_first = parts.transpose(0, 2, 3, 4, 5, 1)[:, :, :, :, ::-1]
+        return np.ascontiguousarray(last_first).reshape(op.groups, ins, -1)
 
-    rows = w.rows("w", t, packed, op.weight, outs)
-    (_, my, mx), (kz, ky, kx) = grid.m, grid.k
-    row = f"(((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx * outs}"
+    sources = _Sources(w, op, grid, arrived, t, packed)
+    (_, my, mx), (_, ky, kx) = grid.m, grid.k
+    row = f"(kz * {ky} + ky) * {kx * outs}"
     point = f"(oz * {my} + oy) * {mx}"
     before: list[str] = []
     if op.groups == 1 and grid.s[2] == 1 and grid.d[2] == 1:
@@ -95,41 +97,71 @@ def _scatter(
             f"const nd_int e = left + {kx} > {mx} ? {mx} - left : {kx};",
         ]
         to = f"({point} + left + b) * {outs}"
-        run = _run(t, rows, to, f"{row} + b * {outs}", f"(e - b) * {outs}")
+        run = sources.add(to, f"{row} + b * {outs}", f"(e - b) * {outs}")
         inner = ["if (b < e) {", *run, "}"]
     else:
         to = f"({point} + ox) * {count} + g * {outs}"
-        run = _run(t, rows, to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
+        run = sources.add(to, f"{row} + ({kx - 1} - kx) * {outs}", outs)
         inner = grid.reached(2, run)
     taps = grid.reached(0, grid.reached(1, inner))
-    return _spread(w, op, grid, arrived, t, [*before, *taps])
+    return sources.spread([*before, *taps])
 
 
-def _spread(
-    w: NodeWriter, op: Conv | ConvTranspose, grid: Grid, arrived: str, t: str, taps: Sequence[str]
-) -> tuple[str, Sequence[int]]:
-    """Write the loop over the sources that are not zero; give the accumulators and strides."""
-    x, out = w.signal(0), w.out_signal()
-    ins = x.shape[0] // op.groups
-    source = [
-        f"const {arrived} v = x[(g * {ins} + j) * {prod(grid.n)} + i];",
-        "if (v != 0) {",
-        *(["(void)v;"] if w.plan.plain and x.type == BOOL else [f"const {t} f = ({t})v;"]),
-        *taps,
-        "}",
-    ]
-    w.lines += [f"memset(acc, 0, {out.size} * sizeof *acc);"]
-    w.lines += loop("g", op.groups, loop("j", ins, grid.sources(source)))
-    return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
+class _Sources:
+    """The sources of a convolution that are not zero, each with a row of weights for all taps."""
 
+    def __init__(
+        self,
+        w: NodeWriter,
+        op: Conv | ConvTranspose,
+        grid: Grid,
+        arrived: str,
+        kind: str,
+        packed: Callable[[], Array],
+    ) -> None:
+        self.w, self.op, self.grid, self.arrived, self.kind = w, op, grid, arrived, kind
+        self.ins = w.signal(0).shape[0] // op.groups
+        outs = w.out_signal().shape[0] // op.groups
+        self.length = prod(grid.k) * outs
+        self.batch = w.batch(kind, packed, op.weight, outs, self.ins)
+        self.rows = None if self.batch else w.rows("w", kind, packed, op.weight, outs)
 
-def _run(t: str, rows: Rows, to: str, row: str, count: int | str) -> list[str]:
-    return [
-        f"{t} *restrict to = acc + {to};",
-        f"const {rows.stored} *restrict from = {rows.at('w', row)};",
-        f"const nd_int run = {count};",
-        *rows.add("run"),
-    ]
+    def add(self, to: str, place: str, count: int | str) -> list[str]:
+        """Write what adds the rows, from a place on, to ``count`` accumulators."""
+        if self.batch is not None:
+            return self.batch.add(f"acc + {to}", place, count)
+        if self.rows is None:
+            raise InternalError("weights have no form")
+        row = self.rows.at("w", f"(g * {self.ins} + j) * {self.length} + {place}")
+        return [
+            f"{self.kind} *restrict to = acc + {to};",
+            f"const {self.rows.stored} *restrict from = {row};",
+            f"const nd_int run = {count};",
+            *self.rows.add("run"),
+        ]
+
+    def spread(self, taps: Sequence[str]) -> tuple[str, Sequence[int]]:
+        """Write the loop over the sources; give the accumulators and their strides."""
+        w, out, groups = self.w, self.w.out_signal(), self.op.groups
+        w.lines += [f"memset(acc, 0, {out.size} * sizeof *acc);"]
+        if self.batch is not None:
+            place = f"(g * {self.batch.rows(self.ins)} + j) * {self.length}"
+            body = self.grid.sources(self.batch.blocks(self.ins, self._value, place, taps))
+        else:
+            bare = w.plan.plain and w.signal(0).type == BOOL
+            source = [
+                f"const {self.arrived} v = {self._value('j')};",
+                "if (v != 0) {",
+                "(void)v;" if bare else f"const {self.kind} f = ({self.kind})v;",
+                *taps,
+                "}",
+            ]
+            body = loop("j", self.ins, self.grid.sources(source))
+        w.lines += loop("g", groups, body)
+        return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
+
+    def _value(self, j: str) -> str:
+        return f"x[(g * {self.ins} + {j}) * {prod(self.grid.n)} + i]"
 
 
 def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
@@ -141,17 +173,17 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
     t, arrived = total.kind, w.arrived(0, "x")
     w.result("y")
     w.scratch("acc", t, out.size)
-    ins, outs, count = x.shape[0] // op.groups, out.shape[0] // op.groups, out.shape[0]
-    weight, (kz, ky, kx), (_, my, mx) = tensor.data, grid.k, grid.m
+    outs, count = out.shape[0] // op.groups, out.shape[0]
+    weight, (_, ky, kx), (_, my, mx) = tensor.data, grid.k, grid.m
 
     def packed() -> Array:
-        # [input channel][kz][ky][kx][output channel of the group]
-        return np.ascontiguousarray(np.moveaxis(weight.reshape(x.shape[0], outs, *grid.k), 1, -1))
+        # [group][input channel][kz][ky][kx][output channel of the group]
+        last = np.moveaxis(weight.reshape(x.shape[0], outs, *grid.k), 1, -1)
+        return np.ascontiguousarray(last).reshape(op.groups, x.shape[0] // op.groups, -1)
 
-    rows = w.rows("w", t, packed, op.weight, outs)
+    sources = _Sources(w, op, grid, arrived, t, packed)
     to = f"((oz * {my} + oy) * {mx} + ox) * {count} + g * {outs}"
-    row = f"((((g * {ins} + j) * {kz} + kz) * {ky} + ky) * {kx} + kx) * {outs}"
-    taps = _run(t, rows, to, row, outs)
+    taps = sources.add(to, f"((kz * {ky} + ky) * {kx} + kx) * {outs}", outs)
     for axis in (2, 1, 0):
         taps = grid.reached(axis, taps, transposed=True)
-    emit_finish(w, total, op.bias, 0, _spread(w, op, grid, arrived, t, taps))
+    emit_finish(w, total, op.bias, 0, sources.spread(taps))

@@ -1,7 +1,8 @@
 """Dense projections and single synapses in C, driven by the sources that are not zero.
 
 A sum has one writer and one order, ascending in the source, so the loops run over sources
-outside and over targets inside; sources that are 0 add nothing and are left out.
+outside and over targets inside; sources that are 0 add nothing and are left out. Where a plan says
+so, and along an axis that others share, loops run over targets outside and visit every source.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ def emit_dense(w: NodeWriter, op: Dense) -> None:
     if not total.in_place:
         w.scratch("acc", total.kind, out.size)
     acc = "y" if total.in_place else "acc"
-    if inner == 1 and w.plan.plain:
-        _plain_rows(w, op, total, acc, outer)
-    elif inner == 1:
-        _event_rows(w, op, total, arrived, acc, outer)
-    else:
+    if inner > 1 or w.plan.visits_all(w.node.name):
         _shared_rows(w, op, total, acc, outer, inner)
+    elif w.plan.plain:
+        _plain_rows(w, op, total, acc, outer)
+    else:
+        _event_rows(w, op, total, arrived, acc, outer)
     emit_finish(w, total, op.bias, axis, (acc, strides_of(out.shape)))
 
 
@@ -96,24 +97,25 @@ def _plain_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int) -> N
     weight = w.plan.graph.tensors[op.weight].data
     targets, sources = weight.shape
     t = total.kind
-    spikes = w.signal(0).type == BOOL
-    rows = w.rows("w", t, lambda: np.ascontiguousarray(weight.T), op.weight, targets)
-    source = [
-        f"if (x[o * {sources} + i] != 0) {{",
-        *([] if spikes else [f"const {t} f = ({t})x[o * {sources} + i];"]),
-        f"const {rows.stored} *restrict from = {rows.at('w', f'i * {targets}')};",
-        *rows.add(targets),
-        "}",
-    ]
-    w.lines += loop(
-        "o",
-        outer,
-        [
-            f"{t} *restrict to = {acc} + o * {targets};",
-            f"memset(to, 0, {targets} * sizeof *to);",
-            *loop("i", sources, source),
-        ],
-    )
+
+    def value(i: str) -> str:
+        return f"x[o * {sources} + {i}]"
+
+    batch = w.batch(t, lambda: weight.T[None], op.weight, targets, sources)
+    if batch is not None:
+        body = batch.blocks(sources, value, f"j * {targets}", batch.add("to", "0", targets))
+    else:
+        rows = w.rows("w", t, lambda: np.ascontiguousarray(weight.T), op.weight, targets)
+        source = [
+            f"if ({value('i')} != 0) {{",
+            *([] if w.signal(0).type == BOOL else [f"const {t} f = ({t}){value('i')};"]),
+            f"const {rows.stored} *restrict from = {rows.at('w', f'i * {targets}')};",
+            *rows.add(targets),
+            "}",
+        ]
+        body = loop("i", sources, source)
+    begin = [f"{t} *restrict to = {acc} + o * {targets};"]
+    w.lines += loop("o", outer, [*begin, f"memset(to, 0, {targets} * sizeof *to);", *body])
 
 
 def _shared_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int, inner: int) -> None:

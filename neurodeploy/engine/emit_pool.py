@@ -10,10 +10,13 @@ from neurodeploy.engine.grid import Grid
 from neurodeploy.engine.text import loop
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import MaxPool, Pool
+from neurodeploy.ir.types import BOOL
 from neurodeploy.semantics.c_eval import c_float
 from neurodeploy.semantics.linear import pool_divisor
 
 __all__ = ["emit_max_pool", "emit_pool", "lowest"]
+
+UNROLLED = 16  # taps of a window that are written out one by one
 
 
 def lowest(kind: str) -> str:
@@ -60,17 +63,74 @@ def emit_max_pool(w: NodeWriter, op: MaxPool) -> None:
     x, out = w.signal(0), w.out_signal()
     grid = Grid(op.window, x.shape[1:], out.shape[1:])
     arrived, kind = w.arrived(0, "x"), w.result("y")
+    tiles = w.plan.plain and grid.tiles and prod(grid.k) <= UNROLLED
+    if op.mode == "frame" and tiles:
+        best = _largest(grid, arrived, "x[i + {}]")
+        w.lines += _tiles(grid, out.shape[0], [*best, "y[q] = best;"])
+        return
     if op.mode == "frame":
         w.lines += _maximum(grid, out.shape[0], "x", "y", arrived)
         return
     t = w.state("sum", "total")
     w.state("maximum", "top")
+    if tiles and x.type == BOOL:
+        w.lines += _spiking_tiles(grid, out.shape[0], t)
+        return
     w.scratch("after", t, out.size)
     w.lines += loop("i", x.size, [f"total[i] += ({t})x[i];"])
     w.lines += _maximum(grid, out.shape[0], "total", "after", t)
     rise = [f"const {t} r = after[i] - top[i];", "top[i] = after[i];"]
-    rise.append("y[i] = r != 0;" if kind == "uint8_t" else f"y[i] = ({kind})r;")
+    rise.append("y[i] = r != 0;" if x.type == BOOL else f"y[i] = ({kind})r;")
     w.lines += loop("i", out.size, rise)
+
+
+def _spiking_tiles(grid: Grid, channels: int, kind: str) -> list[str]:
+    """Write the cumulative maximum of spikes: where none arrives, nothing changes."""
+    places = [f"[i + {k}]" for k in _offsets(grid)]
+    row = {2: "uint16_t", 4: "uint32_t"}.get(grid.k[2])
+    if row is None:
+        any_spike, head = " | ".join(f"x{p}" for p in places), []
+    else:
+        starts = _offsets(grid)[:: grid.k[2]]
+        any_spike = " | ".join(f"row{n}" for n in range(len(starts)))
+        head = [f"{row} {', '.join(f'row{n}' for n in range(len(starts)))};"]
+        head += [f"memcpy(&row{n}, x + i + {k}, sizeof row{n});" for n, k in enumerate(starts)]
+    lines = [
+        *head,
+        f"if (({any_spike}) == 0) {{",
+        "y[q] = 0;",
+        "continue;",
+        "}",
+        f"{kind} best = top[q];",
+    ]
+    for p in places:
+        lines += [f"if (x{p} != 0) {{", f"total{p} = ({kind})(total{p} + 1);"]
+        lines += [f"if (best < total{p}) best = total{p};", "}"]
+    return _tiles(grid, channels, [*lines, "y[q] = best != top[q];", "top[q] = best;"])
+
+
+def _largest(grid: Grid, kind: str, value: str) -> list[str]:
+    first, *others = (value.format(k) for k in _offsets(grid))
+    return [f"{kind} best = {first};", *(f"if (best < {v}) best = {v};" for v in others)]
+
+
+def _offsets(grid: Grid) -> list[int]:
+    """Give the places of the taps, ascending, from the first one on."""
+    (kz, ky, kx), (_, ny, nx) = grid.k, grid.n
+    return [(z * ny + y) * nx + x for z in range(kz) for y in range(ky) for x in range(kx)]
+
+
+def _tiles(grid: Grid, channels: int, window: list[str]) -> list[str]:
+    """Loop over windows that tile the input; ``i`` is the place of the first tap."""
+    (kz, ky, kx), (nz, ny, nx), (mz, my, mx) = grid.k, grid.n, grid.m
+    body = [
+        f"const nd_int i = ((o * {nz} + oz * {kz}) * {ny} + oy * {ky}) * {nx} + ox * {kx};",
+        f"const nd_int q = ((o * {mz} + oz) * {my} + oy) * {mx} + ox;",
+        *window,
+    ]
+    for name, size in (("ox", mx), ("oy", my), ("oz", mz), ("o", channels)):
+        body = [f"for (nd_int {name} = 0; {name} < {size}; {name}++) {{", *body, "}"]
+    return body
 
 
 def _maximum(grid: Grid, channels: int, x: str, y: str, kind: str) -> list[str]:

@@ -47,6 +47,12 @@ class Grid:
         self.n = (1,) * lead + tuple(spatial)
         self.m = (1,) * lead + tuple(out)
 
+    @property
+    def tiles(self) -> bool:
+        """Whether the windows tile the input: each position is in exactly one."""
+        covered = all(n == m * k for n, m, k in zip(self.n, self.m, self.k, strict=True))
+        return covered and self.s == self.k and not any(self.p) and set(self.d) == {1}
+
     def taps(self, tap: Sequence[str], body: Sequence[str]) -> list[str]:
         """Loop over taps, ascending, then over the output positions that read inside.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.rows import Rows, plain_rows
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Reduce
@@ -118,21 +119,42 @@ class Plan:
         kinds = [expression_type(k) for k in (x, weight, out)]
         return "int32_t" if fits_int32(*kinds) else "int64_t"
 
-    def rows(self, kind: str, weight: NumType, *, spikes: bool, unit: int) -> Rows:
+    def rows(self, kind: str, x: NumType, weight: NumType, unit: int) -> Rows:
         """Give the form of rows of weights.
 
         Args:
             kind: C type of the sums.
+            x: Type of what arrives.
             weight: Type of the weights.
-            spikes: What arrives are spikes.
             unit: A number that divides the length and the begin of every row.
         """
         return plain_rows(kind, kind, factor=True)
+
+    def batch(self, kind: str, x: NumType, weight: NumType, unit: int, count: int) -> Batch | None:
+        """Give the form in which rows are added several at a time; None for one at a time.
+
+        Args:
+            kind: C type of the sums.
+            x: Type of what arrives.
+            weight: Type of the weights.
+            unit: A number that divides the length and the begin of every row.
+            count: Sources that reach the same targets.
+        """
+        return None
+
+    def visits_all(self, node: str) -> bool:
+        """Say whether a projection visits every source, zeros too: where few are zero."""
+        return False
 
     @property
     def plain(self) -> bool:
         """Whether sums are plain loops of C99; else they use vectors of the compiler."""
         return False
+
+    @property
+    def linkage(self) -> str:
+        """How the functions of nodes are declared."""
+        return "static"
 
     @property
     def sample_word(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neurodeploy.engine.plan import Plan
-from neurodeploy.engine.text import linear, nest, strides_of
+from neurodeploy.engine.text import collapsed, linear, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.types import NumType, QType, Signal, Tensor
 from neurodeploy.semantics.c_eval import c_int
@@ -97,15 +97,17 @@ def emit_finish(
     plain = not isinstance(total.out, QType) or total.out.overflow == "refuse"
     if bias is None and total.in_place and plain and acc[0] == out:
         return
-    counters = [f"i{k}" for k in range(len(shape))]
-    at = linear(counters, shape, strides_of(shape))
-    source = f"{acc[0]}[{linear(counters, shape, acc[1])}]"
-    body = [f"const {total.kind} a = {source};"]
+    walks = [strides_of(shape), tuple(acc[1])]
     if bias is not None:
         given = w.plan.graph.tensors[bias].data.shape
         w.tensor("b", total.kind, bias)
-        own = [int(k == axis) for k in range(len(shape))]
-        walk = list(strides_of(shape)) if given == shape else own
-        body.append(f"const {total.kind} sum = a + b[{linear(counters, shape, walk)}];")
+        own = tuple(int(k == axis) for k in range(len(shape)))
+        walks.append(strides_of(shape) if given == shape else own)
+    sizes, walks = collapsed(shape, walks)
+    counters = [f"i{k}" for k in range(len(sizes))]
+    at, source, *place = (linear(counters, sizes, walk) for walk in walks)
+    body = [f"const {total.kind} a = {acc[0]}[{source}];"]
+    if bias is not None:
+        body.append(f"const {total.kind} sum = a + b[{place[0]}];")
     body += total.ending("sum" if bias is not None else "a")
-    w.lines += nest(counters, shape, [*body, f"{out}[{at}] = r;"])
+    w.lines += nest(counters, sizes, [*body, f"{out}[{at}] = r;"])

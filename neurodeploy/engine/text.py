@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
-__all__ = ["comment", "indented", "linear", "loop", "nest", "strides_of"]
+__all__ = ["collapsed", "comment", "indented", "linear", "loop", "nest", "strides_of"]
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + " _.-:,()[]")
 SHOWN = 120
@@ -68,3 +68,28 @@ def linear(names: Sequence[str], sizes: Sequence[int], strides: Sequence[int]) -
         if size != 1 and stride != 0
     ]
     return " + ".join(terms) or "0"
+
+
+def collapsed(
+    shape: Sequence[int], operands: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Merge neighbouring axes that all operands walk through alike.
+
+    >>> collapsed((4, 8, 8), [(64, 8, 1), (1, 0, 0)])
+    ((4, 64), [(64, 1), (1, 0)])
+    """
+    sizes: list[int] = []
+    walks: list[list[int]] = [[] for _ in operands]
+    for axis, size in enumerate(shape):
+        if size == 1:
+            continue
+        here = [strides[axis] for strides in operands]
+        if sizes and all(w[-1] == stride * size for w, stride in zip(walks, here, strict=True)):
+            sizes[-1] *= size
+            for w, stride in zip(walks, here, strict=True):
+                w[-1] = stride
+        else:
+            sizes.append(size)
+            for w, stride in zip(walks, here, strict=True):
+                w.append(stride)
+    return tuple(sizes), [tuple(w) for w in walks]

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy.typing as npt
 
+from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.plan import DTYPES, Plan
 from neurodeploy.engine.rows import Rows
 from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Edge, Node
-from neurodeploy.ir.types import BOOL, Signal
+from neurodeploy.ir.types import Signal
 
 __all__ = ["NodeWriter", "signal_pointer"]
 
@@ -98,10 +99,29 @@ class NodeWriter:
 
     def rows(self, name: str, kind: str, make: Callable[[], Array], tensor: str, unit: int) -> Rows:
         """Take weights that are added up in rows; see `Plan.rows`."""
-        weight, spikes = self.plan.graph.tensors[tensor].type, self.signal(0).type == BOOL
-        rows = self.plan.rows(kind, weight, spikes=spikes, unit=unit)
+        weight = self.plan.graph.tensors[tensor].type
+        rows = self.plan.rows(kind, self.signal(0).type, weight, unit)
         self.data(name, rows.stored, lambda: rows.arrange(make()), tensor)
         return rows
+
+    def batch(
+        self, kind: str, make: Callable[[], Array], tensor: str, unit: int, count: int
+    ) -> Batch | None:
+        """Take weights that are added several rows at a time, and a list; see `Plan.batch`.
+
+        Args:
+            kind: C type of the sums.
+            make: Gives the weights: (groups, sources, targets of all taps).
+            tensor: Their name.
+            unit: A number that divides the length and the begin of every row.
+            count: Sources of a group.
+        """
+        weight = self.plan.graph.tensors[tensor].type
+        batch = self.plan.batch(kind, self.signal(0).type, weight, unit, count)
+        if batch is not None:
+            self.data("w", batch.stored, lambda: batch.arrange(make()), tensor)
+            self.scratch("at", "int32_t", batch.listed(count))
+        return batch
 
     def tensor(self, name: str, kind: str, tensor: str) -> None:
         """Take a tensor of the graph, in its own layout, as the parameter ``name``."""
@@ -124,7 +144,7 @@ class NodeWriter:
         title = f"{self.node.family} {type(what).__name__ if what else ''}".strip()
         head = comment(f"{self.number}: {self.node.name} ({title})")
         return (
-            f"{head}\nstatic void node_{self.number}(\n    {declared})\n{{\n"
+            f"{head}\n{self.plan.linkage} void node_{self.number}(\n    {declared})\n{{\n"
             f"{indented(self.lines)}\n}}\n"
         )
 

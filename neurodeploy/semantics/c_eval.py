@@ -306,7 +306,12 @@ def _saturate(instr: Instr, operands: list[_Operand]) -> str:
         # one end for every value: compilers warn of the comparison, and of an unread operand
         return f"((void)({x.text}), {c_int(hi if x.type.lo >= hi else lo, c_type(instr.type))})"
     t = _widest(x.type, instr.type)
-    text = x.cast(t)
+    text, bits = x.cast(t), hi.bit_length()
+    if t == "int32_t" and lo > x.type.lo and hi < x.type.hi and hi == 2**bits - 1:
+        if lo == 0:
+            return _narrowed(f"nd_usat({text}, {bits})", t, instr.type)
+        if lo == -hi - 1:
+            return _narrowed(f"nd_ssat({text}, {bits + 1})", t, instr.type)
     inner = f"({text} > {c_int(hi, t)} ? {c_int(hi, t)} : {text})" if hi < x.type.hi else text
     whole = f"{text} < {c_int(lo, t)} ? {c_int(lo, t)} : {inner}" if lo > x.type.lo else inner
     return _narrowed(whole, t, instr.type)

@@ -66,9 +66,22 @@ static inline {real} {name}(int32_t n) {{
 }}"""
 
 
+_SATURATE = """
+#if defined(__ARM_FEATURE_SAT)
+#include <arm_acle.h>
+#define nd_{sign}sat(x, n) ((int32_t)__{sign}sat(x, n)) /* the number of bits is in the opcode */
+#else
+static inline int32_t nd_{sign}sat(int32_t x, int n) {{
+  const int32_t hi = (int32_t)((UINT32_C(1) << {bits}) - 1), lo = {lo};
+  return x < lo ? lo : (x > hi ? hi : x);
+}}
+#endif"""
+
 HELPERS: dict[str, str] = {
     **_integer_helpers(32),
     **_integer_helpers(64),
+    "nd_ssat": _SATURATE.format(sign="s", bits="(n - 1)", lo="-hi - 1"),
+    "nd_usat": _SATURATE.format(sign="u", bits="n", lo="0"),
     "nd_pow2f": _power("nd_pow2f", "float", 32, 127, 23),
     "nd_pow2d": _power("nd_pow2d", "double", 64, 1023, 52),
     "nd_fold": f"""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from neurodeploy.engine.batches import Batch, Pairs, Spikes
 from neurodeploy.engine.plan import DTYPES, Plan
 from neurodeploy.engine.rows import Rows, in_nibbles, in_quads, plain_rows
 from neurodeploy.ir.nodes import Node
@@ -69,6 +70,7 @@ class StaticPlan(Plan):
         pack: Let two weights of up to four bits share a byte.
         events: Keep an array for each input that carries spikes, so that it may come as events.
         event_places: Where these arrays stand, by input.
+        dense: Projections whose loops visit every source.
         lengths: Elements of each array of the context, by C type.
     """
 
@@ -76,6 +78,7 @@ class StaticPlan(Plan):
     pack: bool = True
     events: bool = True
     event_places: dict[str, int] = field(default_factory=dict)
+    dense: frozenset[str] = frozenset()
     lengths: dict[str, int] = field(default_factory=dict)
     _free: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     _scratch: dict[str, int] = field(default_factory=dict)
@@ -102,21 +105,39 @@ class StaticPlan(Plan):
             return "int16_t"
         return super().sum_type(x, weight, out)
 
-    def rows(self, kind: str, weight: NumType, *, spikes: bool, unit: int) -> Rows:
-        """Pack two weights of four bits into a byte, else add four bytes at a time, else one."""
-        low, high = (weight.lo, weight.hi) if isinstance(weight, QType) else (0, 2**31)
-        if self.pack and low >= -8 and high <= 7 and unit % 2 == 0:
-            helper = f"nd_add_nibbles_{kind}(to, from, {'1' if spikes else 'f'}, "
-            return Rows("uint8_t", in_nibbles, lambda n: [f"{helper}{n});"], per_element=2)
+    def rows(self, kind: str, x: NumType, weight: NumType, unit: int) -> Rows:
+        """Pack two weights of four bits into a byte, else multiply four bytes at a time."""
         stored = self.stored(weight)
-        if spikes and (stored, kind) == ("int8_t", "int16_t") and unit % 4 == 0:
-            return Rows(stored, in_quads, lambda n: [f"nd_add_quads(to, from, {n});"])
-        return plain_rows(stored, kind, factor=not spikes)
+        if self._shares_bytes(weight, unit):
+            helper = f"nd_add_nibbles_{kind}(to, from, {'1' if x == BOOL else 'f'}, "
+            return Rows("uint8_t", in_nibbles, lambda n: [f"{helper}{n});"], per_element=2)
+        if self._multiplies_halves(kind, x, weight) and x != BOOL and unit % 4 == 0:
+            return Rows(stored, in_quads, lambda n: [f"nd_mac_row_4(to, from, f, {n});"])
+        return plain_rows(stored, kind, factor=x != BOOL)
+
+    def batch(self, kind: str, x: NumType, weight: NumType, unit: int, count: int) -> Batch | None:
+        """Add bytes to sums of 16 bits; multiply them by 16 bits, two at a time."""
+        if self.stored(weight) != "int8_t" or self._shares_bytes(weight, unit):
+            return None
+        if x == BOOL and kind == "int16_t":
+            return next((Spikes("int8_t", n) for n in (16, 8, 4) if unit % n == 0), None)
+        if self._multiplies_halves(kind, x, weight) and count > 1:
+            return next((Pairs("int8_t", n) for n in (4, 2) if unit % n == 0), None)
+        return None
+
+    def visits_all(self, node: str) -> bool:
+        """Those that were named; see `neurodeploy.targets.edge.loops`."""
+        return node in self.dense
 
     @property
     def plain(self) -> bool:
         """Plain C99."""
         return True
+
+    @property
+    def linkage(self) -> str:
+        """Each function has the registers for itself."""
+        return "static ND_APART"
 
     @property
     def sample_word(self) -> str:
@@ -250,6 +271,15 @@ class StaticPlan(Plan):
             late = edge.delay or edge.target in outputs or edge.target in rings
             ends[root] = max(ends.get(root, 0), last if late else order[edge.target])
         return ends
+
+    def _multiplies_halves(self, kind: str, x: NumType, weight: NumType) -> bool:
+        """Say whether products are of a byte and 16 bits, and sums of 32."""
+        halves = self.stored(x) in ("uint8_t", "int8_t", "int16_t")
+        return halves and (self.stored(weight), kind) == ("int8_t", "int32_t")
+
+    def _shares_bytes(self, weight: NumType, unit: int) -> bool:
+        low, high = (weight.lo, weight.hi) if isinstance(weight, QType) else (0, 2**31)
+        return self.pack and low >= -8 and high <= 7 and unit % 2 == 0
 
     def _counts_spikes(self, slot: StateSlot) -> bool:
         node: Node = self.graph.node(slot.owner)
