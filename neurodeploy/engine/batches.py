@@ -17,10 +17,10 @@ import numpy.typing as npt
 from neurodeploy.engine.rows import in_quads
 from neurodeploy.engine.text import loop
 
-__all__ = ["BLOCK", "Batch", "Pairs", "Spikes"]
+__all__ = ["Batch", "Pairs", "Spikes"]
 
 Array = npt.NDArray[Any]
-BLOCK = 32  # rows of one list: more would pay little, and a list takes memory
+LISTED = 32  # numbers of one list: more would pay little, and a list takes memory
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Batch(ABC):
 
     def listed(self, count: int) -> int:
         """Give the numbers that the list has room for."""
-        return self.sources * min(BLOCK, self.rows(count))
+        return min(LISTED, self.sources * self.rows(count))
 
     def blocks(
         self, count: int, x: Callable[[str], str], place: str, add: Sequence[str]
@@ -78,15 +78,14 @@ class Batch(ABC):
             place: Where row ``j`` begins, as C.
             add: Statements that add the ``n`` numbers of the list ``at``.
         """
-        rows = self.rows(count)
-        stop: int | str = rows
-        head = ["nd_int n = 0;"]
-        if rows > BLOCK:
-            stop = "end"
-            head.append(f"const nd_int end = j0 + {BLOCK} < {rows} ? j0 + {BLOCK} : {rows};")
-        fill = loop("j", stop, self.entry(count, x, place), start="j0" if rows > BLOCK else 0)
-        body = [*head, *fill, "if (n > 0) {", *add, "}"]
-        return loop("j0", rows, body, step=BLOCK) if rows > BLOCK else ["{", *body, "}"]
+        rows, most = self.rows(count), LISTED // self.sources
+        if rows <= most:
+            fill = loop("j", rows, self.entry(count, x, place))
+            return ["{", "nd_int n = 0;", *fill, "if (n > 0) {", *add, "}", "}"]
+        fill = loop("j", "end", self.entry(count, x, place), start="j0")
+        head = f"const nd_int end = j0 + {most} < {rows} ? j0 + {most} : {rows};"
+        body = [head, "nd_int n = 0;", *fill, "if (n > 0) {", *add, "}"]
+        return loop("j0", rows, body, step=most)
 
     def add(self, to: str, place: str, count: int | str) -> list[str]:
         """Give statements that add the list's rows, from a place on, to ``count`` sums."""
