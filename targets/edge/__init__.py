@@ -26,6 +26,7 @@ from neurodeploy.targets.base import (
 )
 from neurodeploy.targets.edge.boards import Board, boards
 from neurodeploy.targets.edge.classes import label_findings, labels_of
+from neurodeploy.targets.edge.loops import dense_findings, dense_of
 from neurodeploy.targets.options import parse_options
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def _capabilities(board: Board) -> Capabilities:
                 "events", True, "take lists of events, a byte of RAM for each neuron of the input"
             ),
             Option("labels", "", "names of the classes, in their order, with commas between"),
+            Option(
+                "dense",
+                "",
+                "projections whose loops visit every source, with commas between; "
+                "neurodeploy.targets.edge.loops names those where it pays",
+            ),
             Option("reuse", True, "let signals share memory; no: all can be read after a step"),
             Option("board", "", "FILE.toml or FILE.toml:NAME, a board of your own in this place"),
         ),
@@ -110,6 +117,7 @@ class EdgeTarget(Target):
                 )
             )
         found += label_findings(graph, labels_of(str(options["labels"])))
+        found += dense_findings(graph, dense_of(str(options["dense"])))
         raise_findings(CapabilityError, found)
         return Lowered(sparse_storage(graph, _sparse_pays))
 

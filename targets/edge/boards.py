@@ -29,6 +29,7 @@ class Board:
         description: One sentence.
         compiler: The C compiler that builds for it.
         flags: Flags that the compiler needs for it.
+        zig: Flags that ``zig cc`` needs for it.
         flash: Bytes of memory for constants and code; None where there is no limit to speak of.
         ram: Bytes of memory for the context and the stack; None likewise.
         clock: Hertz; None where not given.
@@ -44,6 +45,7 @@ class Board:
     description: str
     compiler: str
     flags: tuple[str, ...]
+    zig: tuple[str, ...] = ()
     flash: int | None = None
     ram: int | None = None
     clock: int | None = None
@@ -59,6 +61,7 @@ _FIELDS: Mapping[str, tuple[type, bool]] = {
     "description": (str, True),
     "compiler": (str, True),
     "flags": (list, True),
+    "zig": (list, False),
     "flash": (int, False),
     "ram": (int, False),
     "clock": (int, False),
@@ -114,7 +117,8 @@ def make_boards(tables: Mapping[str, object], where: str) -> dict[str, Board]:
         wrong = list(_wrong(name, table))
         found += [Finding(text, node=f"{where}: {name}", hint=_hint(text)) for text in wrong]
         if isinstance(table, dict) and not wrong:
-            made[name] = Board(name=name, **{**table, "flags": tuple(table["flags"])})
+            lists = {k: tuple(v) for k, v in table.items() if isinstance(v, list)}
+            made[name] = Board(name=name, **{**table, **lists})
     if found:
         raise UsageError(found)
     return made

@@ -57,17 +57,22 @@ def _makefile(prefix: str, board: Board) -> str:
     return f"""\
 # make          object of the network for {board.name}
 # make selftest a program that checks golden vectors and exits with 0
+# make zig      the object, by `pip install ziglang` in the place of {board.compiler}
 # make shared   a library for {prefix}.py, built by this computer's compiler
 # make stack    what the functions take of the stack, by this compiler (gcc)
 CC = {board.compiler}
 CFLAGS = {FLAGS} {flags}
 HOSTCC = cc
+ZIG = python3 -m ziglang
 
 {prefix}.o: {prefix}.c {prefix}.h
 \t$(CC) $(CFLAGS) -c -o $@ {prefix}.c
 
 selftest: {prefix}.c {prefix}_selftest.c {prefix}.h
 \t$(CC) $(CFLAGS) -o $@ {prefix}.c {prefix}_selftest.c
+
+zig: {prefix}.c {prefix}.h
+\t$(ZIG) cc {" ".join(board.zig)} {FLAGS} -fno-sanitize=undefined -c -o {prefix}.o {prefix}.c
 
 shared: lib{prefix}.so
 

@@ -18,13 +18,14 @@ import numpy.typing as npt
 
 from neurodeploy.engine.grid import Grid
 from neurodeploy.engine.sums import sum_of
+from neurodeploy.errors import Finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Map
 from neurodeploy.ir.ops import Conv, Dense
 from neurodeploy.ir.rules_map import fan_axes
 from neurodeploy.targets.edge.memory import StaticPlan
 
-__all__ = ["dense_projections", "rates_of"]
+__all__ = ["dense_findings", "dense_of", "dense_projections", "rates_of"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -55,6 +56,24 @@ class _Reach:
 def rates_of(trace: Mapping[Key, Array]) -> dict[Key, float]:
     """Give the share of values that are not zero, of each signal of a recorded run."""
     return {key: float(np.mean(values != 0)) for key, values in trace.items()}
+
+
+def dense_of(text: str) -> frozenset[str]:
+    """Split the option ``dense``.
+
+    >>> sorted(dense_of("fc1, fc2"))
+    ['fc1', 'fc2']
+    """
+    return frozenset(part.strip() for part in text.split(",")) if text else frozenset()
+
+
+def dense_findings(graph: Graph, names: frozenset[str]) -> list[Finding]:
+    """Give the names that are no projection with both forms of loops."""
+    known = [n.name for n in graph.nodes if isinstance(n, Map) and isinstance(n.op, Conv | Dense)]
+    return [
+        Finding(f"dense names {name!r}", node="dense", hint=f"projections: {', '.join(known)}")
+        for name in sorted(names.difference(known))
+    ]
 
 
 def dense_projections(

@@ -29,6 +29,7 @@ from neurodeploy.targets.edge.classes import (
 )
 from neurodeploy.targets.edge.interface import header, outer_functions
 from neurodeploy.targets.edge.kernels import kernels
+from neurodeploy.targets.edge.loops import dense_of
 from neurodeploy.targets.edge.memory import StaticPlan
 from neurodeploy.targets.edge.quantise_input import definitions
 from neurodeploy.targets.edge.stack import stack_bytes
@@ -84,6 +85,7 @@ def requested_unit(graph: Graph, options: Mapping[str, OptionValue]) -> EdgeUnit
         pack=bool(options["pack"]),
         events=bool(options["events"]),
         labels=labels_of(str(options["labels"])),
+        dense=dense_of(str(options["dense"])),
     )
 
 

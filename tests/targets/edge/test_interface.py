@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from neurodeploy.engine.plan import DTYPES
 from neurodeploy.errors import CapabilityError
 from neurodeploy.ir import Graph, GraphBuilder, QType
 from neurodeploy.recording import Decode
+from neurodeploy.targets.edge.boards import boards
 from neurodeploy.targets.edge.source import edge_unit
 from oracles import Ledger
+from tiers import VERIFY
 
 Array = npt.NDArray[Any]
 T = 3
@@ -194,6 +198,31 @@ int main() {
     subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
     assert subprocess.run([tmp_path / "both"], check=False).returncode == 0
     gcc.record()
+
+
+@pytest.mark.skipif(not VERIFY, reason="zig takes its time for each further processor")
+@pytest.mark.parametrize("board", boards())
+def test_zig_makes_the_object_for_every_board(
+    board: str, network: Graph, tmp_path: Path, oracle: Ledger
+) -> None:
+    """For the processor of the board, says the object itself."""
+    zig = oracle("ziglang")
+    nd.compile(network, board, tmp_path / "fw", {"ram": 0, "flash": 0})
+    call = ["make", "zig", f"ZIG={sys.executable} -m ziglang"]
+    done = subprocess.run(
+        call, cwd=tmp_path / "fw", check=True, capture_output=True, text=True, env=plain_make()
+    )
+    assert "warning" not in done.stderr
+    machine = int.from_bytes((tmp_path / "fw" / "net.o").read_bytes()[18:20], "little")
+    # e_machine of ELF: 40 ARM, 183 AArch64, 243 RISC-V, 62 x86-64
+    due = {"linux-arm64": 183, "linux-riscv64": 243}.get(board, 40)
+    assert machine == due or board == "host"
+    zig.record()
+
+
+def plain_make() -> dict[str, str]:
+    """Give the environment without what a make around the tests hands on."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
 
 
 def test_what_does_not_fit_is_told_layer_by_layer(network: Graph, tmp_path: Path) -> None:

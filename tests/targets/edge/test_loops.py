@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import neurodeploy as nd
 from edge_runs import EdgeProgram
+from neurodeploy.errors import CapabilityError
 from neurodeploy.ir import Graph, GraphBuilder, QType
 from neurodeploy.ir.types import BOOL, NumType, tensor
 from neurodeploy.reference import all_outputs, simulate
@@ -71,3 +73,14 @@ def test_the_rate_decides(kind: NumType) -> None:
 def test_rates_are_shares_of_what_is_not_zero() -> None:
     trace = {("a", "out"): np.array([[0, 3], [-1, 0]]), ("b", "out"): np.zeros((2, 5), bool)}
     assert rates_of(trace) == {("a", "out"): 0.5, ("b", "out"): 0.0}
+
+
+def test_by_an_option(tmp_path: Path) -> None:
+    """What `dense_projections` names goes into the compiler as it is."""
+    graph = network(QType(0, 255))
+    made = nd.compile(graph, "host", tmp_path / "fw", {"dense": "to one, conv"})
+    due = edge_unit(graph, "net", dense={"to one", "conv"})
+    assert (tmp_path / "fw" / "net.c").read_text(encoding="utf-8") == due.source
+    assert made.options["dense"] == "to one, conv"
+    with pytest.raises(CapabilityError, match="dense names 'flat'"):
+        nd.compile(graph, "host", tmp_path / "other", {"dense": "to one,flat"})
