@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ __all__ = ["TARGET", "EdgeTarget"]
 
 WEIGHT_BITS = 16
 SYNAPSE_BYTES, ROW_BYTES = 5, 12  # weight and target; source and begin of a row
+SHARED = "counted from the graph; signals share memory, and sums take scratch memory beside it"
 LISTED = 8  # layers named where something is too large
 PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 HINT = "neurodeploy quantize net.nd -o q.nd --calibrate data.npz"
@@ -116,6 +118,9 @@ class EdgeTarget(Target):
                     hint="lower-case letters, digits and _, a letter first",
                 )
             )
+        if options["prefix"] in sys.stdlib_module_names:
+            text = f"prefix {options['prefix']!r}: its reader would hide a module of Python"
+            found.append(Finding(text, node="prefix", hint="another name"))
         found += label_findings(graph, labels_of(str(options["labels"])))
         found += dense_findings(graph, dense_of(str(options["dense"])))
         raise_findings(CapabilityError, found)
@@ -142,6 +147,11 @@ class EdgeTarget(Target):
             *(
                 Resource("constants in flash", name, used, None, "byte", "counted from the graph")
                 for name, used in unit.flash.items()
+                if used
+            ),
+            *(
+                Resource("states and signals in RAM", name, used, None, "byte", SHARED)
+                for name, used in unit.plan.node_bytes().items()
                 if used
             ),
         ]

@@ -147,14 +147,18 @@ def _readme(unit: EdgeUnit, prefix: str, board: Board, placement: Placement) -> 
         f"`{prefix}_infer` takes {_outputs(unit)} bytes for one step of the outputs. "
         "Code, boot code, drivers and your input buffers are not counted.",
         "",
-        "| layer | constants in flash (bytes) |",
-        "| -- | -- |",
+        "| layer | constants in flash (bytes) | states and signals in RAM (bytes) |",
+        "| -- | -- | -- |",
     ]
-    names = {n.name: i for i, n in enumerate(unit.plan.graph.nodes)}
-    for name, used in unit.flash.items():
-        if used:
-            lines.append(f"| node {names[name]} | {used} |")
+    held = unit.plan.node_bytes()
+    for number, node in enumerate(unit.plan.graph.nodes):
+        parts = unit.flash.get(node.name, 0), held.get(node.name, 0)
+        if any(parts):
+            lines.append(f"| node {number} | {parts[0]} | {parts[1]} |")
     lines += [
+        "",
+        "Signals share memory, and sums take scratch memory beside it: the context is not the sum "
+        "of the last column.",
         "",
         "```c",
         f'#include "{prefix}.h"',

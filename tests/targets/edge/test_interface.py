@@ -225,6 +225,41 @@ def plain_make() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
 
 
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("Net", "letters, digits and _"),
+        ("9net", "letters, digits and _"),
+        ("net; system(", "letters, digits and _"),
+        ("ctypes", "would hide a module of Python"),
+    ],
+)
+def test_prefixes_that_are_refused(
+    prefix: str, message: str, network: Graph, tmp_path: Path
+) -> None:
+    with pytest.raises(CapabilityError, match=message):
+        nd.compile(network, "host", tmp_path / "fw", {"prefix": prefix})
+    assert not (tmp_path / "fw").exists()
+
+
+def test_every_layer_is_on_the_bill(network: Graph, tmp_path: Path) -> None:
+    program = nd.compile(network, "cortex-m4", tmp_path / "fw")
+    rows = program.manifest["resources"]
+    flash, ram = (
+        {r["node"]: r["used"] for r in rows if r["name"] == name and r["node"]}
+        for name in ("constants in flash", "states and signals in RAM")
+    )
+    # what has weights, and what has states or sends something
+    assert {"0", "4", "9", "11"} <= set(flash)
+    assert {"2", "3", "6", "7", "10"} <= set(ram)
+    whole = {r["name"]: r["used"] for r in rows if not r["node"]}
+    assert sum(flash.values()) <= whole["constants in flash"]
+    assert ram["10"] < whole["context in RAM"]
+    text = (tmp_path / "fw" / "README.md").read_text(encoding="utf-8")
+    number = [n.name for n in program.graph.nodes].index("10")
+    assert f"| node {number} | {flash['10']} | {ram['10']} |" in text
+
+
 def test_what_does_not_fit_is_told_layer_by_layer(network: Graph, tmp_path: Path) -> None:
     with pytest.raises(CapabilityError) as caught:
         nd.compile(
