@@ -215,7 +215,7 @@ def _step(plan: Plan, body: str) -> str:
         "   place `at` of inputs and records. */\n"
         "static void nd_step(const nd_call *c, int64_t row, int64_t at, int64_t t)\n{\n"
         "  unsigned char *const work = c->work;\n"
-        "  (void)work;\n"
+        "  (void)work;\n  (void)t;\n"
         f"{indented(inputs)}\n{body}\n}}\n"
     )
 
