@@ -8,7 +8,7 @@ from neurodeploy.errors import CapabilityError
 from neurodeploy.targets.edge import TARGET
 from neurodeploy.testing.random_graphs import RandomCase, RandomProfile, random_graph
 
-__all__ = ["DRAWN", "drawn"]
+__all__ = ["DRAWN", "drawn", "taken"]
 
 CAPABILITIES = next(p for p in TARGET.profiles if p.name == "host")
 DRAWN = {"drawn": 0, "taken": 0}
@@ -25,3 +25,8 @@ def drawn(seed: int) -> RandomCase | None:
         return None
     DRAWN["taken"] += 1
     return case
+
+
+def taken(number: int) -> RandomCase:
+    """Give the case of a number: the first of its seeds that the target takes."""
+    return next(c for c in map(drawn, range(number, 100_000, 1000)) if c is not None)

@@ -13,7 +13,7 @@ import pytest
 
 import neurodeploy as nd
 from demo_digits import demo_ann, demo_digits
-from edge_cases import drawn
+from edge_cases import taken
 from neurodeploy.data import as_samples
 from neurodeploy.errors import MissingDependencyError, UnavailableTargetError, UsageError
 from neurodeploy.instructions import CountsInstructions
@@ -55,9 +55,7 @@ def machine(oracle: Ledger) -> Ledger:
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_random_networks(seed: int, machine: Ledger) -> None:
     qemu = machine("qemu-system-arm")
-    case = drawn(seed)
-    if case is None:
-        pytest.skip("the target does not take this graph")
+    case = taken(seed)
     few = case.first(2)
     qemu.record(spiking=on_machine(QemuRun(case.graph), few.inputs, case.timesteps, f"{seed}"))
 
@@ -146,9 +144,7 @@ def linux(request: pytest.FixtureRequest, oracle: Ledger) -> str:
 @pytest.mark.parametrize("seed", range(LINUX))
 def test_random_networks_of_linux(seed: int, linux: str, tmp_path: Path, oracle: Ledger) -> None:
     qemu = oracle(boards()[linux].machine)
-    case = drawn(seed)
-    if case is None:
-        pytest.skip("the target does not take this graph")
+    case = taken(seed)
     few = case.first(2)
     run = QemuRun(case.graph, linux)
     qemu.record(spiking=on_machine(run, few.inputs, case.timesteps, f"{seed}"))
@@ -191,9 +187,7 @@ def test_the_log_and_the_clock_count_alike(
 ) -> None:
     """QEMU's log of every instruction against SysTick, on one machine that has both."""
     qemu = machine("qemu-system-arm")
-    case = drawn(0)
-    if case is None:
-        pytest.skip("the target does not take this graph")
+    case = taken(0)
     run = QemuRun(case.graph)
     few = case.first(2)
     run(few.inputs, case.timesteps, record=[])

@@ -21,7 +21,7 @@ import pytest
 
 import neurodeploy as nd
 from demo_digits import demo_ann, demo_digits
-from edge_cases import DRAWN, drawn
+from edge_cases import DRAWN, taken
 from edge_driver import SANITIZED, Driven, build, drive, run_program
 from edge_runs import EdgeProgram
 from neurodeploy.data import as_samples
@@ -69,7 +69,7 @@ class Known:
 @lru_cache(maxsize=2 * GROUP)
 def reference(number: int) -> Known:
     """Give the network of a number: the first of its seeds that the target takes."""
-    case = next(c for c in map(drawn, range(number, 100_000, 1000)) if c is not None)
+    case = taken(number)
     due = simulate(case.graph, case.inputs, case.timesteps, record=all_outputs(case.graph))
     alive = spiking_share(due, case.graph) == 1
     COMPARED["networks"] += 1
@@ -185,7 +185,7 @@ def test_sanitizers_notice_a_planted_bug(
 def test_the_self_test_notices_a_wrong_constant(tmp_path: Path, oracle: Ledger) -> None:
     """It fails where a weight of the source is another one, and passes where none is."""
     gcc = oracle("gcc")
-    case = next(c for c in map(drawn, range(3000, 3040)) if c is not None)
+    case = taken(3000)
     unit = edge_unit(case.graph, "net")
     (tmp_path / "net.h").write_text(unit.header, encoding="ascii")
     (tmp_path / "test.c").write_text(self_test(unit, "net"), encoding="ascii")

@@ -10,7 +10,7 @@ import pytest
 
 import neurodeploy as nd
 from demo_digits import demo_ann, demo_digits
-from edge_cases import drawn
+from edge_cases import drawn, taken
 from neurodeploy.ir import Graph
 from neurodeploy.targets.edge.boards import boards
 from neurodeploy.targets.edge.source import edge_unit
@@ -59,7 +59,7 @@ def test_make_stack_measures(name: str, tmp_path: Path, oracle: Ledger) -> None:
     """The folder's own measurement is no less than the call graph's, and within what is stated."""
     board = boards()[name]
     compiler = oracle(board.compiler)
-    case = next(c for c in map(drawn, range(7000, 7040)) if c is not None)
+    case = taken(7000)
     nd.compile(case.graph, name, out=tmp_path / "fw")
     readme = (tmp_path / "fw/README.md").read_text("utf-8")
     stated = int(re.findall(r"stack, computed \| (\d+) \|", readme)[0])
@@ -74,7 +74,7 @@ def test_make_stack_measures(name: str, tmp_path: Path, oracle: Ledger) -> None:
 
 def test_a_compiler_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same folder, byte for byte, where there is none."""
-    case = next(c for c in map(drawn, range(7000, 7040)) if c is not None)
+    case = taken(7000)
     nd.compile(case.graph, "linux-riscv64", out=tmp_path / "with")
     monkeypatch.setenv("PATH", str(tmp_path))
     nd.compile(case.graph, "linux-riscv64", out=tmp_path / "without")
