@@ -191,10 +191,10 @@ class Session:
             message = f"data of shape {list(x.shape)} stands where {list(node.shape)} is due"
             found.append(Finding(message, node=node.name, hint="one step, without a batch"))
             return x
-        if x.dtype.kind == "f":
+        if x.dtype.kind == "f" and x.size:
             gate = self._gates.get(node.name)
             # NaN is the smallest and largest of whatever holds one, and passes no comparison
-            if gate is not None and gate.low <= x.min(initial=np.inf) and x.max() <= gate.high:
+            if gate is not None and gate.low <= x.min() and x.max() <= gate.high:
                 return x if gate.kind is None else to_steps(x, gate.kind)
             out = range_finding(self.graph, node.name, x)
             if out is not None:
