@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.plan import DTYPES
-from neurodeploy.engine.sums import Sum, emit_finish, sum_of
+from neurodeploy.engine.sums import Sum, emit_finish, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import Dense, Synapses
@@ -28,6 +28,7 @@ __all__ = ["SUB_BYTES", "TILE_BYTES", "emit_dense", "emit_synapses", "tiled"]
 Array = npt.NDArray[Any]
 TILE_BYTES = 256
 SUB_BYTES = 64
+LIST_BYTES = 1 << 17  # lists of sources, were none of them zero
 
 
 def tiled(weight: Array, size: int) -> Array:
@@ -56,40 +57,71 @@ def emit_dense(w: NodeWriter, op: Dense) -> None:
     total = sum_of(w.plan, x, weight, out)
     arrived = w.arrived(0, "x")
     w.result("y")
+    if inner == 1 and not w.plan.plain and not w.plan.visits_all(w.node.name):
+        _event_rows(w, op, total, arrived, axis, outer)
+        return
     if not total.in_place:
         w.scratch("acc", total.kind, out.size)
     acc = "y" if total.in_place else "acc"
     if inner > 1 or w.plan.visits_all(w.node.name):
         _shared_rows(w, op, total, acc, outer, inner)
-    elif w.plan.plain:
-        _plain_rows(w, op, total, acc, outer)
     else:
-        _event_rows(w, op, total, arrived, acc, outer)
+        _plain_rows(w, op, total, acc, outer)
     emit_finish(w, total, op.bias, axis, (acc, strides_of(out.shape)))
 
 
-def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, acc: str, outer: int) -> None:
+def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, outer: int) -> None:
+    """Write sums over lists of the sources that are not zero, for some steps at a time."""
     weight = w.plan.graph.tensors[op.weight].data
+    out = w.out_signal()
     targets, sources = weight.shape
-    spikes = arrived == "uint8_t"
     t, size = total.kind, DTYPES[total.kind].itemsize
     w.data("w", t, lambda: tiled(weight.astype(DTYPES[t]), size), op.weight)
-    w.scratch("idx", "int32_t", sources)
+    spikes = arrived == "uint8_t"
+    entry = 4 if spikes else 4 + size
+    most = max(1, min(w.plan.tile, LIST_BYTES // (outer * sources * entry))) if w.tiled else 1
+    w.scratch("idx", "int32_t", most * outer * sources + 4)
+    w.scratch("head", "int64_t", most * outer + 1)
     if spikes:
-        find = [f"const nd_int n = nd_find(idx, x + o * {sources}, {sources});"]
-        call = f"nd_spikes_{t}({acc} + o * {targets}, w, idx, n, {sources}, {targets});"
+        lists, form = "idx, head", "spikes"
+        row = [f"n += nd_find(idx + n, from + r * {sources}, {sources});"]
     else:
-        w.scratch("val", t, sources)
-        found = [
-            f"const {arrived} v = x[o * {sources} + i];",
+        w.scratch("val", t, most * outer * sources)
+        lists, form = "idx, val, head", "values"
+        entered = [
+            f"const {arrived} v = from[r * {sources} + i];",
             "idx[n] = (int32_t)i;",
             f"val[n] = ({t})v;",
             "n += v != 0;",
         ]
-        find = ["nd_int n = 0;", *loop("i", sources, found)]
-        call = f"nd_values_{t}({acc} + o * {targets}, w, idx, val, n, {sources}, {targets});"
-    body = [*find, call]
-    w.lines += loop("o", outer, body)
+        row = loop("i", sources, entered)
+    acc = "to"
+    if not total.in_place:
+        w.scratch("acc", t, most * out.size)
+        acc = "acc"
+    count = "count" if w.tiled else "1"
+    rows = f"{count} * {outer}" if outer > 1 else count
+    end = finish(w, total, op.bias, axis, (f"{acc}_", strides_of(out.shape)), "to_")
+    if end:
+        pointers = [f"{total.stored} *to_ = to + k * {out.size};"]
+        if not total.in_place:
+            pointers.append(f"const {t} *acc_ = acc + k * {out.size};")
+        end = loop("k", count, [*pointers, *end])
+    body = [
+        f"const {arrived} *from = x{f' + s * {outer * sources}' if w.tiled else ''};",
+        f"{total.stored} *to = y{f' + s * {out.size}' if w.tiled else ''};",
+        "nd_int n = 0;",
+        "head[0] = 0;",
+        *loop("r", rows, [*row, "head[r + 1] = n;"]),
+        f"nd_{form}_{t}({acc}, w, {lists}, {rows}, {sources}, {targets});",
+        *end,
+    ]
+    if not w.tiled:
+        w.lines += body
+        return
+    w.value("nd_int", "steps", w.tile_steps())
+    some = f"const nd_int count = steps - s < {most} ? steps - s : {most};"
+    w.lines += loop("s", "steps", [some, *body], step=most)
 
 
 def _plain_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int) -> None:

@@ -41,6 +41,7 @@ Array = npt.NDArray[Any]
 Key = tuple[str, str]
 Progress = Callable[[int], None]
 BLOCKS = 32  # pieces of a batch for each thread, so that work is shared and can be interrupted
+KEPT_BYTES = 1 << 24  # a workspace up to this size is kept for the next run: its pages are there
 
 _POINTERS = ctypes.POINTER(ctypes.c_void_p)
 _NUMBERS = ctypes.POINTER(ctypes.c_int64)
@@ -156,9 +157,10 @@ class Engine:
         self._check.restype = ctypes.c_int
         _raise_inexact(self._check())
         require_bytes(self.workspace_bytes, "the state and the signals of one sample")
-        self._data = [np.ascontiguousarray(make()) for make in unit.plan.data]
+        self._data = [_aligned(make()) for make in unit.plan.data]
         self._pointers = _pointers(self._data)
         self._keys = all_outputs(graph)
+        self._kept: list[Array] = []
 
     def run(
         self,
@@ -252,12 +254,20 @@ class Engine:
         samples = job.prepared.samples
         size = max(1, -(-samples // (workers * BLOCKS)))
         starts = range(0, samples, size)
-        if workers == 1:
-            bound = self._bind(job)
-            for start in starts:
-                yield self._run_block(bound, start, min(size, samples - start))
-            return
         free = [self._bind(job) for _ in range(workers)]
+        try:
+            yield from self._share(free, starts, size, samples)
+        finally:
+            if self.workspace_bytes <= KEPT_BYTES:
+                self._kept += [memory for _, (memory, *_) in free]
+
+    def _share(
+        self, free: list[tuple[_Call, list[Any]]], starts: range, size: int, samples: int
+    ) -> Iterator[int]:
+        if len(free) == 1:
+            for start in starts:
+                yield self._run_block(free[0], start, min(size, samples - start))
+            return
 
         def one(start: int) -> int:
             bound = free.pop()
@@ -266,7 +276,7 @@ class Engine:
             finally:
                 free.append(bound)
 
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(len(free)) as pool:
             try:
                 yield from pool.map(one, starts)
             except BaseException:
@@ -275,22 +285,17 @@ class Engine:
 
     def _bind(self, job: _Job) -> tuple[_Call, list[Any]]:
         """Make the call of one thread, with a workspace; the list keeps alive what it points to."""
-        memory = np.zeros(self.workspace_bytes, np.uint8)
-        offset = -memory.ctypes.data % ALIGNMENT
+        try:
+            memory = self._kept.pop()  # in one step: other threads may run the same engine
+        except IndexError:
+            memory = np.empty(self.workspace_bytes, np.uint8)
+        offset = -_address(memory) % ALIGNMENT
         inputs, records = _pointers(job.prepared.arrays), _pointers(job.records)
         sample = _numbers(job.prepared.sample_strides)
         step = _numbers(job.prepared.step_strides)
-        call = _Call(
-            data=self._pointers,
-            inputs=inputs,
-            input_sample=sample,
-            input_step=step,
-            records=records,
-            work=memory.ctypes.data + offset,
-            steps=job.timesteps,
-            seed=job.seed,
-            ordinal=job.first_sample,
-        )
+        work = _address(memory) + offset
+        call = _Call(self._pointers, inputs, sample, step, records, work)
+        call.steps, call.seed, call.ordinal = job.timesteps, job.seed, job.first_sample
         return call, [memory, inputs, records, sample, step]
 
     def _run_block(self, bound: tuple[_Call, list[Any]], start: int, count: int) -> int:
@@ -360,9 +365,23 @@ def _raise_inexact(code: int) -> None:
         )
 
 
+def _aligned(values: Array) -> Array:
+    """Copy an array to where a cache line begins: no row of a slab then takes one line more."""
+    memory = np.empty(values.nbytes + ALIGNMENT, np.uint8)
+    begin = -_address(memory) % ALIGNMENT
+    copy: Array = memory[begin : begin + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
 def _pointers(arrays: Sequence[Array | None]) -> Any:
     kind = ctypes.c_void_p * max(1, len(arrays))
-    return kind(*(None if a is None else a.ctypes.data for a in arrays))
+    return kind(*[None if a is None else _address(a) for a in arrays])
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _numbers(values: Sequence[int]) -> Any:

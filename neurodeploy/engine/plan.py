@@ -2,13 +2,14 @@
 
 The workspace starts with all state in the order of `graph_state` (so that a sample begins with
 one copy of its image), then holds a buffer for each signal, then scratch memory that one node
-uses at a time. All offsets depend on shapes and types only: two graphs that differ in weights
-have the same program.
+uses at a time. A signal that one block of nodes passes on to another one (`engine.blocks`) has
+room for every step of a tile. All offsets depend on shapes and types only: two graphs that differ
+in weights have the same program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.batches import Batch
+from neurodeploy.engine.blocks import Block, blocks_of
 from neurodeploy.engine.rows import Rows, plain_rows
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Reduce
-from neurodeploy.ir.ops import MaxPool, Reshape, Synapses
+from neurodeploy.ir.ops import Dense, MaxPool, Reshape, Synapses
+from neurodeploy.ir.rules_map import fan_axes
 from neurodeploy.ir.state import StateSlot, graph_state
 from neurodeploy.ir.types import NumType, expression_type
 from neurodeploy.reference import compute_dtype
@@ -33,6 +36,8 @@ Array = npt.NDArray[Any]
 Key = tuple[str, str]
 
 ALIGNMENT = 64
+TILE_STEPS = 64  # steps of a tile at most
+PASSED_BYTES = 1 << 18  # what blocks pass on to each other in a tile is to stay in the cache
 DTYPES: dict[str, np.dtype[Any]] = {
     "uint8_t": np.dtype(np.uint8),
     "int8_t": np.dtype(np.int8),
@@ -56,6 +61,9 @@ class Plan:
         slots: Byte offset of each state, by (owner, name).
         buffers: Byte offset of each signal that has memory of its own.
         aliases: Signals that are another signal, unchanged.
+        blocks: Nodes that run together, in the order in which they run.
+        passed: Signals that have room for every step of a tile.
+        tile: Steps of a tile.
         constant: Nodes that need one computation per sample where these inputs, by number, are
             presented unchanged.
         data: What makes each array, by number; array 0 is the image of the initial state.
@@ -66,6 +74,9 @@ class Plan:
     slots: dict[Key, int] = field(default_factory=dict)
     buffers: dict[Key, int] = field(default_factory=dict)
     aliases: dict[Key, Key] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+    passed: frozenset[Key] = frozenset()
+    tile: int = 1
     constant: dict[str, frozenset[int]] = field(default_factory=dict)
     data: list[Callable[[], Array]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -87,14 +98,14 @@ class Plan:
             kind = self.stored_slot(slot)
             self.slots[(slot.owner, slot.name)] = self.reserved(kind, slot.size)
         self.state_bytes = self.end
+        own: list[Key] = []
         for node in self.graph.nodes:
             self._place_constant(node)
-            for output in node.outputs:
-                key = (node.name, output)
-                if not self.shares(node, key):
-                    signal = self.graph.signals[key]
-                    kind = self.stored(signal.type)
-                    self.buffers[key] = self.reserved(kind, signal.size)
+            own += [(node.name, o) for o in node.outputs if not self.shares(node, (node.name, o))]
+        self._divide(own)
+        for key in own:
+            steps = self.tile if key in self.passed else 1
+            self.buffers[key] = self.reserved(self._kind(key), steps * self.graph.signals[key].size)
         self.scratch_offset = self.end
         self.add_data(self._image, "initial state")
 
@@ -161,6 +172,22 @@ class Plan:
         """The ordinal of the sample in the run, as C."""
         return "c->ordinal + (uint64_t)row"
 
+    def step_stride(self, key: Key) -> str:
+        """Give the elements from one step of a tile to the next one in the memory of a signal.
+
+        It is C; empty where only the present step has memory.
+        """
+        node, _ = root = self.root(key)
+        if node in self.inputs:
+            return f"c->input_step[{self.inputs[node]}]"
+        if root not in self.passed:
+            return ""
+        size = self.graph.signals[root].size
+        if node not in self.constant:
+            return str(size)
+        renewed = " || ".join(self.renewed(i) for i in sorted(self.constant[node]))
+        return f"({renewed} ? {size} : 0)" if renewed else "0"
+
     def renewed(self, number: int) -> str:
         """Say in C whether an input may change from step to step."""
         return f"c->input_step[{number}] != 0"
@@ -222,6 +249,40 @@ class Plan:
         begin = self.end
         self.end += padded(size * DTYPES[kind].itemsize)
         return begin
+
+    def _kind(self, key: Key) -> str:
+        return self.stored(self.graph.signals[key].type)
+
+    def _divide(self, own: Sequence[Key]) -> None:
+        """Divide the nodes into blocks, and choose how many steps a tile has."""
+        runs = [
+            n.name
+            for n in self.graph.nodes
+            if n.name not in self.inputs and (n.name, n.outputs[0]) not in self.aliases
+        ]
+        self.blocks = blocks_of(self.graph, runs, self.root, self.slots.__contains__, self._gains)
+        block = {name: i for i, b in enumerate(self.blocks) for name in b.nodes}
+        passed = {
+            root
+            for e in self.graph.edges
+            if e.target in block and (root := self.root((e.source, e.output))) in set(own)
+            if block[e.target] != block[root[0]]
+        }
+        passed |= {key for key in own if key[0] in block and self.blocks[block[key[0]]].tiled}
+        self.passed = frozenset(passed)
+        room = sum(
+            self.graph.signals[key].size * DTYPES[self._kind(key)].itemsize for key in passed
+        )
+        self.tile = max(1, min(TILE_STEPS, PASSED_BYTES // max(1, room)))
+
+    def _gains(self, name: str) -> bool:
+        """Say whether a node gains by taking many steps in one call."""
+        node = self.graph.node(name)
+        if not isinstance(node, Map) or not isinstance(node.op, Dense) or self.visits_all(name):
+            return False
+        (edge,) = self.graph.edges_into[name]
+        shape = self.graph.signal(edge).shape
+        return edge.delay == 0 and prod(shape[fan_axes(node.op, len(shape)) + 1 :]) == 1
 
     def _place_constant(self, node: Node) -> None:
         if isinstance(node, Input):

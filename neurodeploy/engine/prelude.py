@@ -103,25 +103,58 @@ def kernels(text: str) -> str:
 
 
 _FIND = """
-/* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. */
-static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t count) {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  const int64_t whole = count - count % 8;
-#else
-  const int64_t whole = 0;
-#endif
-  int64_t n = 0;
-  for (int64_t i = 0; i < whole; i += 8) {
-    uint64_t word;
-    memcpy(&word, x + i, 8);
-    for (; word != 0; word &= word - 1) {
-      idx[n] = (int32_t)(i + (__builtin_ctzll(word) >> 3));
-      n++;
-    }
+/* Bit k of the result: byte k of 64, each 0 or 1. */
+static inline uint64_t nd_mask(const uint8_t *x)
+{
+  uint64_t mask = 0;
+#if defined(__AVX2__)
+  typedef char nd_bytes __attribute__((vector_size(32), aligned(1), may_alias));
+  for (int k = 0; k < 64; k += 32) {
+    const nd_bytes some = *(const nd_bytes *)(x + k) != 0;
+    mask |= (uint64_t)(uint32_t)__builtin_ia32_pmovmskb256(some) << k;
   }
-  for (int64_t i = whole; i < count; i++) {
-    idx[n] = (int32_t)i;
-    n += x[i];
+#elif defined(__SSE2__)
+  typedef char nd_bytes __attribute__((vector_size(16), aligned(1), may_alias));
+  for (int k = 0; k < 64; k += 16) {
+    const nd_bytes some = *(const nd_bytes *)(x + k) != 0;
+    mask |= (uint64_t)(uint32_t)__builtin_ia32_pmovmskb128(some) << k;
+  }
+#elif defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  for (int k = 0; k < 64; k += 8) {
+    uint64_t word;
+    memcpy(&word, x + k, 8);
+    mask |= ((word * UINT64_C(0x0102040810204080)) >> 56) << k;
+  }
+#else
+  for (int k = 0; k < 64; k++) mask |= (uint64_t)x[k] << k;
+#endif
+  return mask;
+}
+
+/* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. Four are
+   entered at a time, and those that are none overwritten later: a branch for each costs more.
+   So idx has room for four more than there are. */
+static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t count)
+{
+  int64_t n = 0;
+  for (int64_t i = 0; i < count; i += 64) {
+    uint64_t mask;
+    if (count - i >= 64) {
+      mask = nd_mask(x + i);
+    } else {
+      uint8_t last[64] = {0};
+      memcpy(last, x + i, (size_t)(count - i));
+      mask = nd_mask(last);
+    }
+    const int64_t end = n + __builtin_popcountll(mask);
+    for (;;) {
+      for (int k = 0; k < 4; k++, mask &= mask - 1) {
+        idx[n + k] = (int32_t)i + __builtin_ctzll(mask | UINT64_C(1) << 63);
+      }
+      if (end - n <= 4) break;
+      n += 4;
+    }
+    n = end;
   }
   return n;
 }
@@ -133,40 +166,48 @@ typedef @KIND@ nd_v_@KIND@
 """
 
 _KERNEL = """
-/* y[o] = sum over the n sources idx[] of @FORMULA@, in their order. */
+/* For each row r: y[r][o] = sum over the sources idx[head[r]...] of @FORMULA@,
+   in their order. A slab of weights serves all rows before the next one is read. */
 static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
-    const int32_t *restrict idx, @VALUES@int64_t n, int64_t sources, int64_t targets)
+    const int32_t *restrict idx, @VALUES@const int64_t *restrict head, int64_t rows,
+    int64_t sources, int64_t targets)
 {
   enum { WIDE = ND_VECTOR / sizeof(@KIND@), TILE = @TILE_BYTES@ / sizeof(@KIND@),
          SUB = @SUB_BYTES@ / sizeof(@KIND@) };
 #define ND_ZERO(K) nd_v_@KIND@ a##K = {0};
 #define ND_ADD(K) { @ADD@ }
-#define ND_STORE(K) memcpy(to + K * WIDE, &a##K, sizeof a##K);
+#define ND_STORE(K) ((nd_v_@KIND@ *)to)[K] = a##K;
 #define ND_COUNT(K) + 1
   int64_t o = 0;
   for (; o + TILE <= targets; o += TILE) {
     for (int64_t h = 0; h < TILE; h += (0 ND_EACH(ND_COUNT)) * WIDE) {
       const @KIND@ *restrict tile = w + o * sources + h;
-      @KIND@ *restrict to = y + o + h;
-      ND_EACH(ND_ZERO)
-      for (int64_t e = 0; e < n; e++) {
-        const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * TILE);
-@FACTOR@        ND_EACH(ND_ADD)
+      for (int64_t r = 0; r < rows; r++) {
+        @KIND@ *restrict to = y + r * targets + o + h;
+        const int64_t end = head[r + 1];
+        ND_EACH(ND_ZERO)
+        for (int64_t e = head[r]; e < end; e++) {
+          const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * TILE);
+@FACTOR@          ND_EACH(ND_ADD)
+        }
+        ND_EACH(ND_STORE)
       }
-      ND_EACH(ND_STORE)
     }
   }
   for (; o < targets; o += SUB) {
     const @KIND@ *restrict tile = w + o * sources;
-    @KIND@ to[SUB];
-    ND_SUB(ND_ZERO)
-    for (int64_t e = 0; e < n; e++) {
-      const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * SUB);
-@FACTOR@      ND_SUB(ND_ADD)
-    }
-    ND_SUB(ND_STORE)
     const int64_t left = targets - o < SUB ? targets - o : SUB;
-    memcpy(y + o, to, (size_t)left * sizeof(@KIND@));
+    for (int64_t r = 0; r < rows; r++) {
+      @KIND@ to[SUB];
+      const int64_t end = head[r + 1];
+      ND_SUB(ND_ZERO)
+      for (int64_t e = head[r]; e < end; e++) {
+        const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * SUB);
+@FACTOR@        ND_SUB(ND_ADD)
+      }
+      ND_SUB(ND_STORE)
+      memcpy(y + r * targets + o, to, (size_t)left * sizeof(@KIND@));
+    }
   }
 #undef ND_ZERO
 #undef ND_ADD
@@ -183,7 +224,7 @@ def _kernel(form: str, kind: str) -> str:
         "TILE_BYTES": str(TILE_BYTES),
         "SUB_BYTES": str(SUB_BYTES),
         "VALUES": "" if spikes else f"const {kind} *restrict val, ",
-        "FACTOR": "" if spikes else f"        const {kind} f = val[e];\n",
+        "FACTOR": "" if spikes else f"          const {kind} f = val[e];\n",
         "ADD": "a##K += row[K];" if spikes else f"const nd_v_{kind} p = row[K] * f; a##K += p;",
         "FORM": form,
         "KIND": kind,

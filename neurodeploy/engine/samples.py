@@ -92,7 +92,7 @@ def _shape_findings(given: list[tuple[Input, Array]], timesteps: int) -> list[Fi
 def _stored(node: Input, values: Array) -> Array:
     stored = DTYPES[c_type(expression_type(node.type))]
     if node.type == BOOL:
-        return np.ascontiguousarray(values.astype(np.bool_)).view(np.uint8)
+        return np.ascontiguousarray(values, np.bool_).view(np.uint8)
     if isinstance(node.type, QType):
         whole = values.astype(np.int64)
         kind = node.type

@@ -1,4 +1,4 @@
-"""The C translation unit of a graph: one function per node, one step, one run."""
+"""The C translation unit of a graph: a function for each node, for a tile of steps, for a run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from neurodeploy.engine.emit_shape import (
 )
 from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.prelude import CHECK, HEAD, kernels
-from neurodeploy.engine.text import comment, indented, loop
-from neurodeploy.engine.writer import NodeWriter, signal_pointer
+from neurodeploy.engine.text import comment
+from neurodeploy.engine.tile import run_functions, tile_function
+from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.errors import InternalError
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Product, Reduce
@@ -39,10 +40,9 @@ from neurodeploy.ir.ops import (
     Reshape,
     Synapses,
 )
-from neurodeploy.reference import all_outputs
 from neurodeploy.semantics.c_helpers import needed_helpers
 
-__all__ = ["Unit", "delay_statements", "emit_node", "source", "translate"]
+__all__ = ["Unit", "emit_node", "source", "translate"]
 
 
 @dataclass(frozen=True)
@@ -69,27 +69,26 @@ def source(graph: Graph) -> str:
 def translate(graph: Graph) -> Unit:
     """Give the C translation unit of a graph, with its plan."""
     plan = Plan(graph)
-    writers = []
+    tiled = {name for block in plan.blocks if block.tiled for name in block.nodes}
+    writers = {}
     for number, node in enumerate(graph.nodes):
-        key = (node.name, "out")
-        if not isinstance(node, Input) and key not in plan.aliases:
-            w = NodeWriter(plan, node, number)
+        if not isinstance(node, Input) and (node.name, node.outputs[0]) not in plan.aliases:
+            w = writers[node.name] = NodeWriter(plan, node, number, tiled=node.name in tiled)
             emit_node(w, node)
-            writers.append(w)
-    functions = "\n".join(w.function() for w in writers)
-    step = indented([*(w.call() for w in writers), *_records(plan), *delay_statements(plan)])
+    functions = "\n".join(w.function() for w in writers.values())
+    steps = tile_function(plan, writers)
     text = "\n".join(
         part.strip("\n") + "\n"
         for part in (
             _title(graph),
             HEAD,
-            needed_helpers(functions + step),
+            needed_helpers(functions + steps),
             kernels(functions),
             CHECK,
             _data_comment(plan),
             functions,
-            _step(plan, step),
-            _run(plan),
+            steps,
+            run_functions(plan),
         )
         if part.strip()
     )
@@ -143,51 +142,6 @@ def _emit_reduce(w: NodeWriter, op: ReduceOp) -> None:
         emit_max_pool(w, op)
 
 
-def _records(plan: Plan) -> list[str]:
-    """Copy what is recorded to its row; integers are recorded as 64 bits."""
-    lines: list[str] = []
-    for number, key in enumerate(all_outputs(plan.graph)):
-        signal = plan.graph.signals[key]
-        kind = plan.stored(signal.type)
-        wide = "int64_t" if kind == "int32_t" else kind
-        pointer = signal_pointer(plan, key)
-        lines.append(f"if (c->records[{number}] != NULL) {{")
-        lines += [
-            comment(".".join(key)),
-            f"{wide} *to = ({wide} *)c->records[{number}] + (row * c->steps + at) * {signal.size};",
-        ]
-        if wide == kind:
-            lines.append(f"memcpy(to, {pointer}, {signal.size} * sizeof *to);")
-        else:
-            lines.append(f"const {kind} *from = {pointer};")
-            lines += loop("i", signal.size, ["to[i] = from[i];"])
-        lines.append("}")
-    return lines
-
-
-def delay_statements(plan: Plan) -> list[str]:
-    """Enter what arrived into the histories, then what was sent into the delay lines."""
-    lines: list[str] = []
-    rings = {(str(s.role), s.owner): s for s in plan.states}
-    edges = [(e, "history", e.target) for e in plan.graph.edges if ("history", e.target) in rings]
-    edges += [(e, "line", e.key) for e in plan.graph.edges if e.delay]
-    for edge, role, owner in edges:
-        signal = plan.graph.signal(edge)
-        kind = plan.stored(signal.type)
-        slot = rings[(role, owner)]
-        sent = signal_pointer(plan, (edge.source, edge.output))
-        if role == "history" and edge.delay:
-            line = plan.at(kind, plan.slots[(edge.key, "line")])
-            sent = f"{line} + t % {edge.delay} * {signal.size}"
-        ring = plan.at(kind, plan.slots[(owner, role)])
-        at = f"{ring} + t % {slot.shape[0]} * {signal.size}"
-        lines += [
-            comment(f"{role} of {owner}"),
-            f"memcpy({at}, {sent}, {signal.size} * sizeof({kind}));",
-        ]
-    return lines
-
-
 def _title(graph: Graph) -> str:
     dt = "not known" if graph.dt is None else f"{graph.dt} s"
     return "\n".join(
@@ -201,43 +155,3 @@ def _title(graph: Graph) -> str:
 def _data_comment(plan: Plan) -> str:
     lines = [comment(f"data {i}: {what}") for i, what in enumerate(plan.comments)]
     return "\n".join(lines)
-
-
-def _step(plan: Plan, body: str) -> str:
-    inputs = []
-    for number, node in enumerate(plan.graph.inputs):
-        kind = plan.stored(node.type)
-        at = f"row * c->input_sample[{number}] + at * c->input_step[{number}]"
-        inputs.append(f"const {kind} *in{number} = (const {kind} *)c->inputs[{number}] + {at};")
-        inputs.append(f"(void)in{number};")
-    return (
-        "/* Sample `row`, step `t`: nodes in canonical order, records, delays. The step stands at\n"
-        "   place `at` of inputs and records. */\n"
-        "static void nd_step(const nd_call *c, int64_t row, int64_t at, int64_t t)\n{\n"
-        "  unsigned char *const work = c->work;\n"
-        "  (void)work;\n  (void)t;\n"
-        f"{indented(inputs)}\n{body}\n}}\n"
-    )
-
-
-def _run(plan: Plan) -> str:
-    lines = [
-        "if (nd_check() != 0) return 1;",
-        "for (int64_t row = c->first; row < c->first + c->samples; row++) {",
-        f"memcpy(c->work, c->data[0], {plan.state_bytes});",
-        *loop("t", "c->steps", ["nd_step(c, row, t, t);"]),
-        "}",
-        "return 0;",
-    ]
-    one = [
-        "if (nd_check() != 0) return 1;",
-        f"if (c->begin == 0) memcpy(c->work, c->data[0], {plan.state_bytes});",
-        "nd_step(c, 0, 0, c->begin);",
-        "return 0;",
-    ]
-    return (
-        "/* Run samples one after another; 1 where floats do not behave. */\n"
-        f"ND_EXPORT int nd_run(const nd_call *c)\n{{\n{indented(lines)}\n}}\n\n"
-        "/* Make one more step of one sample; inputs and records hold that step alone. */\n"
-        f"ND_EXPORT int nd_advance(const nd_call *c)\n{{\n{indented(one)}\n}}\n"
-    )

@@ -16,7 +16,7 @@ from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.types import NumType, QType, Signal, Tensor
 from neurodeploy.semantics.c_eval import c_int
 
-__all__ = ["Sum", "emit_finish", "sum_of"]
+__all__ = ["Sum", "emit_finish", "finish", "sum_of"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,19 @@ def emit_finish(
     acc: tuple[str, Sequence[int]],
     out: str = "y",
 ) -> None:
-    """Write the end of all sums of a node: ``out = end(acc + bias)``.
+    """Write the end of all sums of a node; see `finish`."""
+    w.lines += finish(w, total, bias, axis, acc, out)
+
+
+def finish(
+    w: NodeWriter,
+    total: Sum,
+    bias: str | None,
+    axis: int,
+    acc: tuple[str, Sequence[int]],
+    out: str = "y",
+) -> list[str]:
+    """Give the end of all sums of a node: ``out = end(acc + bias)``; nothing where they are done.
 
     Args:
         w: The writer.
@@ -96,7 +108,7 @@ def emit_finish(
     shape = w.out_signal().shape
     plain = not isinstance(total.out, QType) or total.out.overflow == "refuse"
     if bias is None and total.in_place and plain and acc[0] == out:
-        return
+        return []
     walks = [strides_of(shape), tuple(acc[1])]
     if bias is not None:
         given = w.plan.graph.tensors[bias].data.shape
@@ -110,4 +122,4 @@ def emit_finish(
     if bias is not None:
         body.append(f"const {total.kind} sum = a + b[{place[0]}];")
     body += total.ending("sum" if bias is not None else "a")
-    w.lines += nest(counters, sizes, [*body, f"{out}[{at}] = r;"])
+    return nest(counters, sizes, [*body, f"{out}[{at}] = r;"])

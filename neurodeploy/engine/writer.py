@@ -15,18 +15,25 @@ from neurodeploy.engine.text import comment, indented
 from neurodeploy.ir.nodes import Edge, Node
 from neurodeploy.ir.types import Signal
 
-__all__ = ["NodeWriter", "signal_pointer"]
+__all__ = ["NodeWriter", "first_pointer", "signal_pointer"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
 
 
-def signal_pointer(plan: Plan, key: Key) -> str:
-    """Give the C expression of the address of a signal of this step."""
+def first_pointer(plan: Plan, key: Key) -> str:
+    """Give the C expression of the address of a signal of the first step of the tile."""
     offset = plan.offset(key)
     if offset is None:
         return f"in{plan.inputs[plan.root(key)[0]]}"
     return plan.at(plan.stored(plan.graph.signals[key].type), offset)
+
+
+def signal_pointer(plan: Plan, key: Key) -> str:
+    """Give the C expression of the address of a signal of step ``s`` of the tile."""
+    stride = plan.step_stride(key)
+    first = first_pointer(plan, key)
+    return first if stride in ("", "0") else f"{first} + s * {stride}"
 
 
 @dataclass
@@ -38,12 +45,15 @@ class NodeWriter:
         node: The node.
         number: Its place in the canonical order; the name of the function.
         lines: Statements of the body, unindented.
+        tiled: The function takes all steps of a tile, from the first one on; how many is its
+            parameter ``steps``.
     """
 
     plan: Plan
     node: Node
     number: int
     lines: list[str] = field(default_factory=list)
+    tiled: bool = False
     parameters: list[tuple[str, str]] = field(default_factory=list)
     scratch_used: dict[str, int] = field(default_factory=dict)
 
@@ -67,16 +77,18 @@ class NodeWriter:
             line = self.plan.at(kind, self.plan.slots[(edge.key, "line")])
             value = f"{line} + t % {edge.delay} * {signal.size}"
         else:
-            value = signal_pointer(self.plan, (edge.source, edge.output))
+            value = self._signal((edge.source, edge.output))
         self.parameters.append((f"const {kind} *restrict {name}", value))
         return kind
 
     def result(self, name: str, output: str = "out") -> str:
         """Take the memory of an output as the parameter ``name``; give its C type."""
         kind = self.plan.stored(self.out_signal(output).type)
-        pointer = signal_pointer(self.plan, (self.node.name, output))
-        self.parameters.append((f"{kind} *restrict {name}", pointer))
+        self.parameters.append((f"{kind} *restrict {name}", self._signal((self.node.name, output))))
         return kind
+
+    def _signal(self, key: Key) -> str:
+        return first_pointer(self.plan, key) if self.tiled else signal_pointer(self.plan, key)
 
     def state(self, state: str, name: str) -> str:
         """Take a state of the node as the parameter ``name``; give its C type."""
@@ -149,12 +161,22 @@ class NodeWriter:
         )
 
     def call(self) -> str:
-        """Give the call, made once per step, or per sample where nothing else can come."""
+        """Give the call: once per tile or step, or per sample where nothing else can come."""
         given = ", ".join(value for _, value in self.parameters)
         text = f"node_{self.number}({given});"
+        if self.tiled:
+            return text
         inputs = self.plan.constant.get(self.node.name)
         if inputs is None:
             return text
         # a constant reads no input: it is written once
-        cases = ["t == 0", *(self.plan.renewed(i) for i in sorted(inputs))]
-        return f"if ({' || '.join(cases)}) {text}"
+        renewed = [self.plan.renewed(i) for i in sorted(inputs)]
+        return f"if ({' || '.join(['t == 0', *renewed])}) {text}"
+
+    def tile_steps(self) -> str:
+        """Give, as C, the steps of a tile that a tiled node has to compute."""
+        inputs = self.plan.constant.get(self.node.name)
+        if inputs is None:
+            return "steps"
+        renewed = " || ".join(self.plan.renewed(i) for i in sorted(inputs)) or "0"
+        return f"{renewed} ? steps : begin == 0"

@@ -144,6 +144,10 @@ class StaticPlan(Plan):
         """The ordinal stands in the context."""
         return "c->sample"
 
+    def step_stride(self, key: Key) -> str:
+        """A step runs to its end before the next one begins."""
+        return ""
+
     def renewed(self, number: int) -> str:
         """An input is held over all steps, or it is not; the context says so."""
         return "!c->held"

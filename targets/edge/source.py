@@ -14,8 +14,9 @@ import numpy as np
 
 from neurodeploy.engine.grid import GRID_HELPERS
 from neurodeploy.engine.plan import DTYPES
-from neurodeploy.engine.source import delay_statements, emit_node
+from neurodeploy.engine.source import emit_node
 from neurodeploy.engine.text import comment, loop
+from neurodeploy.engine.tile import delay_statements
 from neurodeploy.engine.writer import NodeWriter, signal_pointer
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Input
@@ -128,7 +129,11 @@ def edge_unit(
     before = len(plan.data)
     resets = _resets(plan)
     reset_bytes = sum(_array(plan, k).nbytes for k in range(before, len(plan.data)))
-    steps = [*(w.call() for w in writers), *_sent(plan), *delay_statements(plan)]
+    steps = [
+        *(w.call() for w in writers),
+        *_sent(plan),
+        *delay_statements(plan, [n.name for n in graph.nodes]),
+    ]
     body = functions + "\n".join(steps)
     text = "\n".join(
         part.strip("\n") + "\n"

@@ -1,0 +1,143 @@
+"""The functions around those of the nodes: a tile of steps, a run, one more step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from neurodeploy.engine.blocks import Block
+from neurodeploy.engine.plan import Plan
+from neurodeploy.engine.text import comment, indented, loop
+from neurodeploy.engine.writer import NodeWriter, signal_pointer
+from neurodeploy.reference import all_outputs
+
+__all__ = ["delay_statements", "run_functions", "tile_function"]
+
+Key = tuple[str, str]
+
+
+def tile_function(plan: Plan, writers: Mapping[str, NodeWriter]) -> str:
+    """Give the C function that makes some steps of one sample, block by block.
+
+    Args:
+        plan: Where everything lives.
+        writers: The nodes' functions.
+    """
+    inputs = []
+    for number, node in enumerate(plan.graph.inputs):
+        kind = plan.stored(node.type)
+        at = f"row * c->input_sample[{number}] + at * c->input_step[{number}]"
+        inputs.append(f"const {kind} *in{number} = (const {kind} *)c->inputs[{number}] + {at};")
+        inputs.append(f"(void)in{number};")
+    body: list[str] = []
+    recorded: set[Key] = set()
+    for block in plan.blocks:
+        keys = _keys_of(plan, block.nodes)
+        recorded |= set(keys)
+        body += _block(plan, block, writers, keys)
+    # what no function makes: inputs, and what is one unchanged
+    body += _per_step(_records(plan, [k for k in all_outputs(plan.graph) if k not in recorded]))
+    return (
+        "/* Sample `row`, steps `begin` and the next ones, at most those of a tile. The first one\n"
+        "   stands at place `at` of inputs and records. */\n"
+        "static void nd_tile(const nd_call *c, int64_t row, int64_t at, int64_t begin,\n"
+        "    nd_int steps)\n{\n"
+        "  unsigned char *const work = c->work;\n"
+        "  (void)work;\n"
+        f"{indented(inputs)}\n{indented(body)}\n}}\n"
+    )
+
+
+def run_functions(plan: Plan) -> str:
+    """Give the C functions that a caller calls."""
+    tile = [
+        f"const nd_int n = c->steps - t < {plan.tile} ? c->steps - t : {plan.tile};",
+        "nd_tile(c, row, t, t, n);",
+    ]
+    lines = [
+        "if (nd_check() != 0) return 1;",
+        "for (int64_t row = c->first; row < c->first + c->samples; row++) {",
+        f"memcpy(c->work, c->data[0], {plan.state_bytes});",
+        *loop("t", "c->steps", tile, step=plan.tile),
+        "}",
+        "return 0;",
+    ]
+    one = [
+        "if (nd_check() != 0) return 1;",
+        f"if (c->begin == 0) memcpy(c->work, c->data[0], {plan.state_bytes});",
+        "nd_tile(c, 0, 0, c->begin, 1);",
+        "return 0;",
+    ]
+    return (
+        "/* Run samples one after another; 1 where floats do not behave. */\n"
+        f"ND_EXPORT int nd_run(const nd_call *c)\n{{\n{indented(lines)}\n}}\n\n"
+        "/* Make one more step of one sample; inputs and records hold that step alone. */\n"
+        f"ND_EXPORT int nd_advance(const nd_call *c)\n{{\n{indented(one)}\n}}\n"
+    )
+
+
+def _block(
+    plan: Plan, block: Block, writers: Mapping[str, NodeWriter], keys: Collection[Key]
+) -> list[str]:
+    records = _records(plan, keys)
+    if block.tiled:
+        return [writers[block.nodes[0]].call(), *_per_step(records)]
+    calls = [writers[name].call() for name in block.nodes]
+    return _per_step([*calls, *records, *delay_statements(plan, block.nodes)])
+
+
+def _per_step(body: list[str]) -> list[str]:
+    if not body:
+        return []
+    return loop("s", "steps", ["const int64_t t = begin + s;", "(void)t;", *body])
+
+
+def _keys_of(plan: Plan, nodes: Collection[str]) -> list[Key]:
+    return [key for key in all_outputs(plan.graph) if plan.root(key)[0] in nodes]
+
+
+def _records(plan: Plan, keys: Collection[Key]) -> list[str]:
+    """Copy what is recorded to its row; integers are recorded as 64 bits."""
+    number = {key: i for i, key in enumerate(all_outputs(plan.graph))}
+    lines: list[str] = []
+    for key in keys:
+        signal = plan.graph.signals[key]
+        kind = plan.stored(signal.type)
+        wide = "int64_t" if kind == "int32_t" else kind
+        pointer = signal_pointer(plan, key)
+        place = f"(row * c->steps + at + s) * {signal.size}"
+        lines.append(f"if (c->records[{number[key]}] != NULL) {{")
+        lines += [
+            comment(".".join(key)),
+            f"{wide} *to = ({wide} *)c->records[{number[key]}] + {place};",
+        ]
+        if wide == kind:
+            lines.append(f"memcpy(to, {pointer}, {signal.size} * sizeof *to);")
+        else:
+            lines.append(f"const {kind} *from = {pointer};")
+            lines += loop("i", signal.size, ["to[i] = from[i];"])
+        lines.append("}")
+    return lines
+
+
+def delay_statements(plan: Plan, nodes: Collection[str]) -> list[str]:
+    """Enter what arrived at ``nodes`` into histories, then what was sent to them into lines."""
+    lines: list[str] = []
+    rings = {(str(s.role), s.owner): s for s in plan.states}
+    edges = [(e, "history", e.target) for e in plan.graph.edges if ("history", e.target) in rings]
+    edges += [(e, "line", e.key) for e in plan.graph.edges if e.delay]
+    edges = [found for found in edges if found[0].target in nodes]
+    for edge, role, owner in edges:
+        signal = plan.graph.signal(edge)
+        kind = plan.stored(signal.type)
+        slot = rings[(role, owner)]
+        sent = signal_pointer(plan, (edge.source, edge.output))
+        if role == "history" and edge.delay:
+            line = plan.at(kind, plan.slots[(edge.key, "line")])
+            sent = f"{line} + t % {edge.delay} * {signal.size}"
+        ring = plan.at(kind, plan.slots[(owner, role)])
+        at = f"{ring} + t % {slot.shape[0]} * {signal.size}"
+        lines += [
+            comment(f"{role} of {owner}"),
+            f"memcpy({at}, {sent}, {signal.size} * sizeof({kind}));",
+        ]
+    return lines
