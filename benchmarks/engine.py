@@ -38,6 +38,7 @@ def peers_of(workload: workloads.Workload, threads: int) -> Iterable[Peer]:
 
     yield in_jax.peer(workload, threads)
     import torch
+
     from peers import in_torch
 
     torch.set_num_threads(threads)
