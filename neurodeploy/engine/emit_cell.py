@@ -21,9 +21,14 @@ __all__ = ["emit_cell"]
 Strides = tuple[int, ...]
 
 
-def broadcast_strides(shape: Sequence[int], target: Sequence[int]) -> Strides:
-    """Give the strides of an array of ``shape`` along the axes of ``target`` (numpy's rules)."""
-    own = strides_of(shape)
+def broadcast_strides(
+    shape: Sequence[int], target: Sequence[int], strides: Strides | None = None
+) -> Strides:
+    """Give the strides of an array of ``shape`` along the axes of ``target`` (numpy's rules).
+
+    Its own strides are ``strides``; those of a contiguous array where they are None.
+    """
+    own = strides_of(shape) if strides is None else strides
     lead = len(target) - len(shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=True)):
         raise InternalError(f"shape {list(shape)} does not broadcast to {list(target)}")
@@ -42,7 +47,7 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
             signal = w.signal(port)
             w.arrived(port, f"x{port}")
             input_types[declared.name] = expression_type(signal.type)
-            walk = broadcast_strides(signal.shape, node.shape)
+            walk = broadcast_strides(signal.shape, node.shape, w.strides(port))
             pointers.append(("input", declared.name, f"x{port}", walk))
     types = {p.name: p.type for p in program.params}
     for number, ref in enumerate(node.params):

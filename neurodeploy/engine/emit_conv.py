@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.grid import Grid
+from neurodeploy.engine.layout import MANY, last_strides
+from neurodeploy.engine.rows import Rows, plain_rows
 from neurodeploy.engine.sums import Sum, emit_finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
@@ -26,7 +28,6 @@ from neurodeploy.ir.types import BOOL
 __all__ = ["emit_conv", "emit_conv_transpose"]
 
 Array = npt.NDArray[Any]
-MANY = 8  # channels of a group from which the scatter is the faster form, with vectors
 
 
 def emit_conv(w: NodeWriter, op: Conv) -> None:
@@ -75,7 +76,7 @@ def _scatter(
 ) -> tuple[str, Sequence[int]]:
     x, out, t = w.signal(0), w.out_signal(), total.kind
     ins, outs, count = x.shape[0] // op.groups, out.shape[0] // op.groups, out.shape[0]
-    w.scratch("acc", t, out.size)
+    acc = _sums(w, total)
     weight = w.plan.graph.tensors[op.weight].data
 
     def packed() -> Array:
@@ -84,7 +85,7 @@ def _scatter(
         last_first = parts.transpose(0, 2, 3, 4, 5, 1)[:, :, :, :, ::-1]
         return np.ascontiguousarray(last_first).reshape(op.groups, ins, -1)
 
-    sources = _Sources(w, op, grid, arrived, t, packed)
+    sources = _Sources(w, op, grid, arrived, t, acc, packed)
     (_, my, mx), (_, ky, kx) = grid.m, grid.k
     row = f"(kz * {ky} + ky) * {kx * outs}"
     point = f"(oz * {my} + oy) * {mx}"
@@ -107,6 +108,14 @@ def _scatter(
     return sources.spread([*before, *taps])
 
 
+def _sums(w: NodeWriter, total: Sum) -> str:
+    """Give the name of accumulators with the channels last: the result itself, if it lies so."""
+    if total.in_place and w.channels_last():
+        return "y"
+    w.scratch("acc", total.kind, w.out_signal().size)
+    return "acc"
+
+
 class _Sources:
     """The sources of a convolution that are not zero, each with a row of weights for all taps."""
 
@@ -117,24 +126,35 @@ class _Sources:
         grid: Grid,
         arrived: str,
         kind: str,
+        acc: str,
         packed: Callable[[], Array],
     ) -> None:
         self.w, self.op, self.grid, self.arrived, self.kind = w, op, grid, arrived, kind
+        self.acc = acc
+        self.spikes = arrived == "uint8_t" and not w.plan.plain
+        if self.spikes:
+            w.scratch("idx", "int32_t", prod(grid.n) + 4)
         self.ins = w.signal(0).shape[0] // op.groups
         outs = w.out_signal().shape[0] // op.groups
         self.length = prod(grid.k) * outs
         self.batch = w.batch(kind, packed, op.weight, outs, self.ins)
-        self.rows = None if self.batch else w.rows("w", kind, packed, op.weight, outs)
+        self.rows = None if self.batch else self._rows(packed, outs)
+
+    def _rows(self, packed: Callable[[], Array], unit: int) -> Rows:
+        if not self.spikes:
+            return self.w.rows("w", self.kind, packed, self.op.weight, unit)
+        self.w.data("w", self.kind, packed, self.op.weight)
+        return plain_rows(self.kind, self.kind, factor=False)
 
     def add(self, to: str, place: str, count: int | str) -> list[str]:
         """Write what adds the rows, from a place on, to ``count`` accumulators."""
         if self.batch is not None:
-            return self.batch.add(f"acc + {to}", place, count)
+            return self.batch.add(f"{self.acc} + {to}", place, count)
         if self.rows is None:
             raise InternalError("weights have no form")
         row = self.rows.at("w", f"(g * {self.ins} + j) * {self.length} + {place}")
         return [
-            f"{self.kind} *restrict to = acc + {to};",
+            f"{self.kind} *restrict to = {self.acc} + {to};",
             f"const {self.rows.stored} *restrict from = {row};",
             f"const nd_int run = {count};",
             *self.rows.add("run"),
@@ -143,10 +163,16 @@ class _Sources:
     def spread(self, taps: Sequence[str]) -> tuple[str, Sequence[int]]:
         """Write the loop over the sources; give the accumulators and their strides."""
         w, out, groups = self.w, self.w.out_signal(), self.op.groups
-        w.lines += [f"memset(acc, 0, {out.size} * sizeof *acc);"]
+        w.lines += [f"memset({self.acc}, 0, {out.size} * sizeof *{self.acc});"]
         if self.batch is not None:
             place = f"(g * {self.batch.rows(self.ins)} + j) * {self.length}"
             body = self.grid.sources(self.batch.blocks(self.ins, self._value, place, taps))
+        elif self.spikes:
+            size = prod(self.grid.n)
+            first = f"x + (g * {self.ins} + j) * {size}"
+            found = [f"const nd_int n = nd_find(idx, {first}, {size});"]
+            each = loop("e", "n", ["const nd_int i = idx[e];", *self.grid.place(), *taps])
+            body = loop("j", self.ins, [*found, *each])
         else:
             bare = w.plan.plain and w.signal(0).type == BOOL
             source = [
@@ -158,7 +184,7 @@ class _Sources:
             ]
             body = loop("j", self.ins, self.grid.sources(source))
         w.lines += loop("g", groups, body)
-        return "acc", (1, *(s * out.shape[0] for s in strides_of(out.shape[1:])))
+        return self.acc, last_strides(out.shape)
 
     def _value(self, j: str) -> str:
         return f"x[(g * {self.ins} + {j}) * {prod(self.grid.n)} + i]"
@@ -172,7 +198,7 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
     total = sum_of(w.plan, x, tensor, out)
     t, arrived = total.kind, w.arrived(0, "x")
     w.result("y")
-    w.scratch("acc", t, out.size)
+    acc = _sums(w, total)
     outs, count = out.shape[0] // op.groups, out.shape[0]
     weight, (_, ky, kx), (_, my, mx) = tensor.data, grid.k, grid.m
 
@@ -181,7 +207,7 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
         last = np.moveaxis(weight.reshape(x.shape[0], outs, *grid.k), 1, -1)
         return np.ascontiguousarray(last).reshape(op.groups, x.shape[0] // op.groups, -1)
 
-    sources = _Sources(w, op, grid, arrived, t, packed)
+    sources = _Sources(w, op, grid, arrived, t, acc, packed)
     to = f"((oz * {my} + oy) * {mx} + ox) * {count} + g * {outs}"
     taps = sources.add(to, f"((kz * {ky} + ky) * {kx} + kx) * {outs}", outs)
     for axis in (2, 1, 0):

@@ -39,6 +39,9 @@ def emit_pool(w: NodeWriter, op: Pool) -> None:
     grid = Grid(op.window, x.shape[1:], out.shape[1:])
     arrived, kind = w.arrived(0, "x"), w.result("y")
     points = prod(grid.m)
+    if w.channels_last():
+        _pool_channels_last(w, op, grid, kind)
+        return
     body = [
         f"const {arrived} *restrict from = x + o * {prod(grid.n)};",
         f"{kind} *restrict to = y + o * {points};",
@@ -58,6 +61,35 @@ def emit_pool(w: NodeWriter, op: Pool) -> None:
     w.lines += loop("o", out.shape[0], body)
 
 
+def _pool_channels_last(w: NodeWriter, op: Pool, grid: Grid, kind: str) -> None:
+    """Write a sum or average of all channels of a position together."""
+    out = w.out_signal()
+    channels, points = out.shape[0], prod(grid.m)
+    add = loop("o", channels, [f"to[o] += ({kind})from[o];"])
+    w.lines += loop("q", out.size, ["y[q] = 0;"])
+    w.lines += grid.taps(["(void)k;"], [*_position(w, kind, channels), *add])
+    if op.mode == "sum":
+        return
+    if op.divisor == "kernel":
+        divisor = c_float(float(prod(grid.k)), 32 if kind == "float" else 64)
+        w.lines += loop("q", out.size, [f"y[q] = y[q] / {divisor};"])
+        return
+    inputs = w.signal(0).shape[1:]
+    w.data("d", kind, lambda: pool_divisor(op, inputs, out.shape[1:]),
+           f"{w.node.name}: positions inside each window")  # fmt: skip
+    at = f"y[q * {channels} + o]"
+    w.lines += loop("q", points, loop("o", channels, [f"{at} = {at} / d[q];"]))
+
+
+def _position(w: NodeWriter, kind: str, channels: int) -> list[str]:
+    """Give pointers to all channels of an output position and of one that it reads."""
+    arrived = w.plan.stored(w.signal(0).type)
+    return [
+        f"const {arrived} *restrict from = x + i * {channels};",
+        f"{kind} *restrict to = y + q * {channels};",
+    ]
+
+
 def emit_max_pool(w: NodeWriter, op: MaxPool) -> None:
     """Write a max pool; the cumulative one gives the increment of the maximum of the sums."""
     x, out = w.signal(0), w.out_signal()
@@ -67,6 +99,12 @@ def emit_max_pool(w: NodeWriter, op: MaxPool) -> None:
     if op.mode == "frame" and tiles:
         best = _largest(grid, arrived, "x[i + {}]")
         w.lines += _tiles(grid, out.shape[0], [*best, "y[q] = best;"])
+        return
+    if op.mode == "frame" and w.channels_last():
+        channels = out.shape[0]
+        larger = [f"const {arrived} v = from[o];", "to[o] = k == 0 || to[o] < v ? v : to[o];"]
+        w.lines += loop("q", out.size, [f"y[q] = {lowest(kind)};"])
+        w.lines += grid.taps([], [*_position(w, kind, channels), *loop("o", channels, larger)])
         return
     if op.mode == "frame":
         w.lines += _maximum(grid, out.shape[0], "x", "y", arrived)

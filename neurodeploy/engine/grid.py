@@ -91,6 +91,12 @@ class Grid:
             lines = loop(f"i{AXES[axis]}", self.n[axis], lines)
         return lines
 
+    def place(self) -> list[str]:
+        """Give the position along each axis of the input position ``i``."""
+        _, ny, nx = self.n
+        lines = [f"const nd_int iz = i / {ny * nx}, iy = i / {nx} % {ny}, ix = i % {nx};"]
+        return [*lines, "(void)iz;"]
+
     def reached(self, axis: int, body: Sequence[str], *, transposed: bool = False) -> list[str]:
         """Loop over the taps of an axis through which a source reaches an output position."""
         a = AXES[axis]

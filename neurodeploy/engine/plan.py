@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.blocks import Block, blocks_of
+from neurodeploy.engine.layout import channels_last, last_strides
 from neurodeploy.engine.rows import Rows, plain_rows
+from neurodeploy.engine.text import strides_of
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Map, Node, Output, Reduce
 from neurodeploy.ir.ops import Dense, MaxPool, Reshape, Synapses
@@ -64,6 +66,7 @@ class Plan:
         blocks: Nodes that run together, in the order in which they run.
         passed: Signals that have room for every step of a tile.
         tile: Steps of a tile.
+        last: Signals that have their channels last in memory.
         constant: Nodes that need one computation per sample where these inputs, by number, are
             presented unchanged.
         data: What makes each array, by number; array 0 is the image of the initial state.
@@ -77,6 +80,7 @@ class Plan:
     blocks: tuple[Block, ...] = ()
     passed: frozenset[Key] = frozenset()
     tile: int = 1
+    last: frozenset[Key] = frozenset()
     constant: dict[str, frozenset[int]] = field(default_factory=dict)
     data: list[Callable[[], Array]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -103,6 +107,7 @@ class Plan:
             self._place_constant(node)
             own += [(node.name, o) for o in node.outputs if not self.shares(node, (node.name, o))]
         self._divide(own)
+        self.last = channels_last(self.graph, self.aliases)
         for key in own:
             steps = self.tile if key in self.passed else 1
             self.buffers[key] = self.reserved(self._kind(key), steps * self.graph.signals[key].size)
@@ -187,6 +192,11 @@ class Plan:
             return str(size)
         renewed = " || ".join(self.renewed(i) for i in sorted(self.constant[node]))
         return f"({renewed} ? {size} : 0)" if renewed else "0"
+
+    def strides(self, key: Key) -> tuple[int, ...]:
+        """Give the element strides of a signal of one step in memory, axis by axis."""
+        shape = self.graph.signals[key].shape
+        return last_strides(shape) if key in self.last else strides_of(shape)
 
     def renewed(self, number: int) -> str:
         """Say in C whether an input may change from step to step."""

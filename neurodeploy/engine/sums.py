@@ -105,16 +105,19 @@ def finish(
         acc: Name of the accumulators, and their stride along each axis of the result.
         out: Name of the result.
     """
-    shape = w.out_signal().shape
+    shape, own = w.out_signal().shape, w.plan.strides((w.node.name, "out"))
     plain = not isinstance(total.out, QType) or total.out.overflow == "refuse"
     if bias is None and total.in_place and plain and acc[0] == out:
         return []
-    walks = [strides_of(shape), tuple(acc[1])]
+    walks = [own, tuple(acc[1])]
     if bias is not None:
         given = w.plan.graph.tensors[bias].data.shape
         w.tensor("b", total.kind, bias)
-        own = tuple(int(k == axis) for k in range(len(shape)))
-        walks.append(strides_of(shape) if given == shape else own)
+        along = tuple(int(k == axis) for k in range(len(shape)))
+        walks.append(strides_of(shape) if given == shape else along)
+    if w.channels_last():
+        # the innermost loop runs along the channels, as they lie
+        shape, walks = (*shape[1:], shape[0]), [(*walk[1:], walk[0]) for walk in walks]
     sizes, walks = collapsed(shape, walks)
     counters = [f"i{k}" for k in range(len(sizes))]
     at, source, *place = (linear(counters, sizes, walk) for walk in walks)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from neurodeploy.engine.blocks import Block
 from neurodeploy.engine.plan import Plan
-from neurodeploy.engine.text import comment, indented, loop
+from neurodeploy.engine.text import collapsed, comment, indented, linear, loop, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter, signal_pointer
 from neurodeploy.reference import all_outputs
 
@@ -110,7 +110,14 @@ def _records(plan: Plan, keys: Collection[Key]) -> list[str]:
             comment(".".join(key)),
             f"{wide} *to = ({wide} *)c->records[{number[key]}] + {place};",
         ]
-        if wide == kind:
+        strides = plan.strides(key)
+        if strides != strides_of(signal.shape):
+            sizes, walks = collapsed(signal.shape, [strides, strides_of(signal.shape)])
+            names = [f"i{k}" for k in range(len(sizes))]
+            source, target = (linear(names, sizes, walk) for walk in walks)
+            lines.append(f"const {kind} *from = {pointer};")
+            lines += nest(names, sizes, [f"to[{target}] = from[{source}];"])
+        elif wide == kind:
             lines.append(f"memcpy(to, {pointer}, {signal.size} * sizeof *to);")
         else:
             lines.append(f"const {kind} *from = {pointer};")

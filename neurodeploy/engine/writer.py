@@ -65,6 +65,15 @@ class NodeWriter:
         """Give the signal that arrives at a port."""
         return self.plan.graph.signal(self.edge(port))
 
+    def strides(self, port: int) -> tuple[int, ...]:
+        """Give the strides in memory of the signal that arrives at a port."""
+        edge = self.edge(port)
+        return self.plan.strides((edge.source, edge.output))
+
+    def channels_last(self) -> bool:
+        """Say whether the node's output has its channels last in memory."""
+        return (self.node.name, "out") in self.plan.last
+
     def out_signal(self, name: str = "out") -> Signal:
         """Give the signal of an output."""
         return self.plan.graph.signals[(self.node.name, name)]
