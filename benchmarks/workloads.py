@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 import neurodeploy as nd
 from neurodeploy.ir import BOOL, GraphBuilder
+from neurodeploy.semantics.language import saturate
+from neurodeploy.semantics.types import Int
 
 Array = npt.NDArray[Any]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "workloads"
@@ -148,6 +150,69 @@ def w4(samples: int = 64, steps: int = 50) -> Workload:
     current = b.dense("fc", b.flatten("flat", h), weights["fc"])
     h = b.cell("lif3", "lif", current, params=_LIF, options={"strict": False})
     return Workload("W4", b.output("y", h).build(), x, weights)
+
+
+@nd.cell(
+    "cuba_refractory",
+    params={"em": 0.995, "ke": 0.005, "ki": 0.005, "ae": 0.98, "ai": 0.99,
+            "threshold": -50.0, "reset": -60.0},
+    states={"v": -60.0, "ge": 0.0, "gi": 0.0, "rest": 0},
+    state_types={"rest": Int(0, 50)},
+)  # fmt: skip
+def cuba_refractory(p: Any, s: Any, e: Any, i: Any, drive: Any) -> Any:
+    """Two exponential currents, exact integration, a membrane that rests 50 steps after a spike.
+
+    ``v = em v + drive + ke ge + ki gi`` outside of the rest; ``ge = ae ge``, ``gi = ai gi``. What
+    arrives acts on the currents before.
+    """
+    ge, gi = s.ge + e, s.gi + i
+    active = s.rest <= 0
+    moved = p.em * s.v + drive + p.ke * ge + p.ki * gi
+    z = nd.fire(moved, p.threshold, strict=True) & active
+    return z, nd.State(
+        v=nd.where(z, p.reset, nd.where(active, moved, s.v)),
+        ge=p.ae * ge,
+        gi=p.ai * gi,
+        rest=nd.where(z, 50, saturate(s.rest - 1, 0, 50)),
+    )
+
+
+def w5(data: Path = DATA, steps: int = 10_000) -> Workload:
+    """The CUBA network: 4,000 neurons, 80 targets each, 1 s in steps of 0.1 ms, about 5.8 Hz."""
+    path = data / "w5_4000.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            targets, v0 = stored["tgt"], stored["v0"]
+    else:
+        rng = np.random.default_rng(5)
+        targets = np.sort(rng.integers(0, 4000, (4000, 80)), axis=1).astype(np.int32)
+        v0 = rng.uniform(-60, -50, 4000).astype(np.float32)
+    neurons, excitatory = 4000, 3200
+    tau_m, tau_e, tau_i, dt, rest = 20.0, 5.0, 10.0, 0.1, -49.0
+    em, ae, ai = (float(np.exp(-dt / tau)) for tau in (tau_m, tau_e, tau_i))
+    params = {
+        "em": em,
+        "ke": (ae - em) / tau_m / (1 / tau_m - 1 / tau_e),
+        "ki": (ai - em) / tau_m / (1 / tau_m - 1 / tau_i),
+        "ae": ae,
+        "ai": ai,
+    }
+    b = GraphBuilder("0.1ms")
+    x = b.input("x", (1,))  # what the membrane rests at, as a current
+    source = np.repeat(np.arange(neurons), targets.shape[1])
+    target = targets.reshape(-1)
+    fed = []
+    for name, chosen, amount in (
+        ("exc", source < excitatory, 1.62),
+        ("inh", source >= excitatory, -9.0),
+    ):
+        weight = np.full(int(chosen.sum()), amount, np.float32)
+        back = b.ref("cells", shape=(neurons,), delay=1)
+        fed.append(b.synapses(name, back, (neurons,), weight, source[chosen], target[chosen]))
+    cells = b.cell("cells", "cuba_refractory", *fed, x, params=params, initial={"v": v0})
+    graph = b.output("y", cells).build()
+    drive = np.full((1, steps, 1), rest * (1 - em), np.float32)
+    return Workload("W5", graph, drive, {"target": targets, "v0": v0})
 
 
 _LIF = {"beta": np.float32(0.9), "threshold": 1.0}

@@ -74,9 +74,11 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
     read = {str(i.attr("name")) for i in program.instrs if i.op == "param"}
     for (leaf, name, pointer, _), walk in zip(pointers, walks[1:], strict=True):
         value = f"{pointer}[{linear(counters, sizes, walk)}]"
-        if leaf == "param" and name in read and walk and walk[-1] == 0:
+        fixed = not w.plan.plain and leaf == "input" and walk and walk[-1] == 0
+        if fixed or (leaf == "param" and name in read and walk and walk[-1] == 0):
             # compilers read it in each pass: a store of bytes might have changed it
-            before.append(f"const {w.plan.held(types[name])} {pointer}_ = {value};")
+            kind = types[name] if leaf == "param" else input_types[name]
+            before.append(f"const {w.plan.held(kind)} {pointer}_ = {value};")
             value = f"{pointer}_"
         names[leaf][name] = value
     at = linear(counters, sizes, walks[0])
@@ -86,9 +88,17 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
         Names(names["input"], names["param"], names["state"], names["table"], input_types),
     )
     body = [f"const nd_int o = {at};", *statements]
+    kept = {
+        f"y{k}": w.plan.stored(w.out_signal(out).type) for k, (out, _) in enumerate(program.outputs)
+    }
+    flags = [name for name, kind in kept.items() if kind == "uint8_t"]
+    strip = 0 if w.plan.plain or not flags or not sizes else _strip(sizes[-1])
     # all statements stand before the first store: a state is read as it was before the step
-    for number, (output, index) in enumerate(program.outputs):
-        body.append(_store(f"y{number}", results[index], w.plan.stored(w.out_signal(output).type)))
+    for name, (_, index) in zip(kept, program.outputs, strict=True):
+        if strip and name in flags:
+            body.append(f"{name}_[k] = {results[index]};")
+        else:
+            body.append(_store(name, results[index], kept[name]))
     place = {state.name: f"s{number}" for number, state in enumerate(node.states)}
     kinds = {s.name: w.plan.stored(s.type) for s in node.states}
     body += [_store(place[name], results[index], kinds[name]) for name, index in program.updates]
@@ -98,9 +108,50 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
             for k in range(len(program.outputs))
         ]
         w.lines += [f"if (t < {node.start}) {{", *zeros, "return;", "}"]
-    if sizes:
+    if strip:
+        body = [*before, *_in_strips(counters[-1], sizes[-1], strip, at, flags, body)]
+    elif sizes:
         body = [*before, *loop(counters[-1], sizes[-1], body)]
     w.lines += nest(counters[:-1], sizes[:-1], body)
+
+
+def _strip(count: int) -> int:
+    """Give the neurons of a strip, a divisor of their count where it has one; 0 for no strips.
+
+    >>> _strip(4000), _strip(512), _strip(131), _strip(20)
+    (160, 256, 128, 0)
+    """
+    if count <= 64:
+        return 0
+    return next((n for n in range(256, 63, -32) if count % n == 0), 128)
+
+
+def _in_strips(
+    name: str, count: int, strip: int, at: str, flags: Sequence[str], body: Sequence[str]
+) -> list[str]:
+    """Loop in strips: flags are kept as words, and become bytes in a loop of their own.
+
+    A loop that stores bytes and floats is compiled for as many neurons at a time as there are
+    bytes in a vector; its floats then do not fit into registers.
+    """
+    stop = str(strip)
+    head = [f"int32_t {flag}_[{strip}];" for flag in flags]
+    if count % strip:
+        head.append(f"const nd_int strip = {count} - b < {strip} ? {count} - b : {strip};")
+        stop = "strip"
+    first = [f"const nd_int {name} = b;", f"const nd_int o = {at};"]
+    bytes_of = [f"{flag}[o + k] = (uint8_t){flag}_[k];" for flag in flags]
+    return loop(
+        "b",
+        count,
+        [
+            *head,
+            *loop("k", stop, [f"const nd_int {name} = b + k;", *body]),
+            *first,
+            *loop("k", stop, bytes_of),
+        ],
+        step=strip,
+    )
 
 
 def _store(pointer: str, value: str, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Dense projections and single synapses in C, driven by the sources that are not zero.
+"""Dense projections in C, driven by the sources that are not zero.
 
 A sum has one writer and one order, ascending in the source, so the loops run over sources
 outside and over targets inside; sources that are 0 add nothing and are left out. Where a plan says
@@ -7,8 +7,6 @@ so, and along an axis that others share, loops run over targets outside and visi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
 from math import prod
 from typing import Any
 
@@ -19,11 +17,11 @@ from neurodeploy.engine.plan import DTYPES
 from neurodeploy.engine.sums import Sum, emit_finish, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
-from neurodeploy.ir.ops import Dense, Synapses
+from neurodeploy.ir.ops import Dense
 from neurodeploy.ir.rules_map import fan_axes
-from neurodeploy.ir.types import BOOL, Tensor
+from neurodeploy.ir.types import BOOL
 
-__all__ = ["SUB_BYTES", "TILE_BYTES", "emit_dense", "emit_synapses", "tiled"]
+__all__ = ["SUB_BYTES", "TILE_BYTES", "emit_dense", "tiled"]
 
 Array = npt.NDArray[Any]
 TILE_BYTES = 256
@@ -164,57 +162,3 @@ def _shared_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int, inn
         *loop("i", sources, term),
     ]
     w.lines += loop("o", outer, loop("k", targets, row))
-
-
-def emit_synapses(w: NodeWriter, op: Synapses) -> None:
-    """Write single synapses, in rows of one delay and one source, the oldest delay first."""
-    tensors = w.plan.graph.tensors
-    out, size = w.out_signal(), w.signal(0).size
-    total = sum_of(w.plan, w.signal(0), tensors[op.weight], out)
-    t = total.kind
-    arrived = w.arrived(0, "x")
-    w.result("y")
-    acc = "y" if total.in_place else "acc"
-    if not total.in_place:
-        w.scratch("acc", t, out.size)
-    rows = _rows(op, tensors)
-    w.data("head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts")
-    w.data("from", "int32_t", lambda: rows()[1], f"{op.source}: source of each row")
-    w.data("to", "int32_t", lambda: rows()[2], f"{op.source}: target of each synapse")
-    w.weights("w", t, lambda: tensors[op.weight].data[rows()[4]], op.weight)
-    value = f"const {arrived} v = x[from[r]];"
-    if op.delay is not None:
-        depth = int(tensors[op.delay].data.max(initial=0)) + 1
-        w.data("late", "int32_t", lambda: rows()[3], f"{op.source}: delay of each row")
-        w.state("history", "h")
-        w.value("int64_t", "t", "t")
-        past = f"h[(t + {depth} - late[r]) % {depth} * {size} + from[r]]"
-        value = f"const {arrived} v = late[r] == 0 ? x[from[r]] : {past};"
-    add = [f"const {t} p = w[k] * ({t})v;", f"{acc}[to[k]] += p;"]
-    row = [
-        value,
-        "if (v == 0) continue;",
-        *loop("k", "head[r + 2]", add, start="head[r + 1]"),
-    ]
-    w.lines += loop("j", out.size, [f"{acc}[j] = 0;"])
-    w.lines += loop("r", "head[0]", row)
-    emit_finish(w, total, op.bias, len(out.shape) - 1, (acc, strides_of(out.shape)))
-
-
-def _rows(op: Synapses, tensors: Mapping[str, Tensor]) -> Callable[[], tuple[Array, ...]]:
-    """Give what sorts the synapses: head, source, target, delay, order."""
-
-    @cache
-    def rows() -> tuple[Array, ...]:
-        source = tensors[op.source].data.astype(np.int64)
-        target = tensors[op.target].data.astype(np.int64)
-        delay = tensors[op.delay].data.astype(np.int64) if op.delay else np.zeros_like(source)
-        order = np.lexsort((np.arange(source.size), source, -delay))
-        source, target, delay = source[order], target[order], delay[order]
-        new = np.ones(source.size, bool)
-        new[1:] = (source[1:] != source[:-1]) | (delay[1:] != delay[:-1])
-        first = np.flatnonzero(new)
-        head = np.concatenate([[first.size], first, [source.size]])
-        return head, source[first], target, delay[first], order
-
-    return rows

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.blocks import Block, blocks_of
 from neurodeploy.engine.layout import channels_last, last_strides
+from neurodeploy.engine.rings import lists_spikes, ring_slot
 from neurodeploy.engine.rows import Rows, plain_rows
 from neurodeploy.engine.text import strides_of
 from neurodeploy.ir.graph import Graph
@@ -67,6 +68,7 @@ class Plan:
         passed: Signals that have room for every step of a tile.
         tile: Steps of a tile.
         last: Signals that have their channels last in memory.
+        lists: Byte offset of the spikes of a step, for synapses whose sums are cleared by them.
         constant: Nodes that need one computation per sample where these inputs, by number, are
             presented unchanged.
         data: What makes each array, by number; array 0 is the image of the initial state.
@@ -81,6 +83,7 @@ class Plan:
     passed: frozenset[Key] = frozenset()
     tile: int = 1
     last: frozenset[Key] = frozenset()
+    lists: dict[str, int] = field(default_factory=dict)
     constant: dict[str, frozenset[int]] = field(default_factory=dict)
     data: list[Callable[[], Array]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -91,7 +94,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.inputs = {n.name: i for i, n in enumerate(self.graph.inputs)}
-        self.states = graph_state(self.graph)
+        self.states = tuple(
+            ring_slot(self.graph, s) if s.role == "history" and self.lists_spikes(s.owner) else s
+            for s in graph_state(self.graph)
+        )
         self.place()
 
     # -- what another plan of the same program may do otherwise -------------------------------
@@ -111,6 +117,10 @@ class Plan:
         for key in own:
             steps = self.tile if key in self.passed else 1
             self.buffers[key] = self.reserved(self._kind(key), steps * self.graph.signals[key].size)
+        for name, op in self._clearing():
+            spikes = self.graph.signal(self.graph.edges_into[name][0]).size
+            if op.delay is None and op.bias is None and (name, "out") not in self.passed:
+                self.lists[name] = self.reserved("int32_t", spikes + 5)
         self.scratch_offset = self.end
         self.add_data(self._image, "initial state")
 
@@ -158,6 +168,10 @@ class Plan:
         """
         return None
 
+    def lists_spikes(self, node: str) -> bool:
+        """Say whether single synapses are those of listed spikes; see `engine.rings`."""
+        return lists_spikes(self.graph, node, self.stored, self.sum_type)
+
     def visits_all(self, node: str) -> bool:
         """Say whether a projection visits every source, zeros too: where few are zero."""
         return False
@@ -170,7 +184,7 @@ class Plan:
     @property
     def linkage(self) -> str:
         """How the functions of nodes are declared."""
-        return "static"
+        return "static ND_APART"
 
     @property
     def sample_word(self) -> str:
@@ -259,6 +273,14 @@ class Plan:
         begin = self.end
         self.end += padded(size * DTYPES[kind].itemsize)
         return begin
+
+    def _clearing(self) -> list[tuple[str, Synapses]]:
+        """Give the single synapses of listed spikes."""
+        return [
+            (n.name, n.op)
+            for n in self.graph.nodes
+            if isinstance(n, Map) and isinstance(n.op, Synapses) and self.lists_spikes(n.name)
+        ]
 
     def _kind(self, key: Key) -> str:
         return self.stored(self.graph.signals[key].type)

@@ -28,6 +28,12 @@ _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "floats are not IEEE 7
 
 typedef int64_t nd_int; /* counts and indexes */
 
+#if defined(__GNUC__)
+#define ND_APART __attribute__((noinline)) /* inlined, a function forgets what is restrict */
+#else
+#define ND_APART
+#endif
+
 /* What one call runs, and on what. Strides are in elements. */
 typedef struct {
   const void *const *data;      /* weights, parameters, tables */
@@ -131,13 +137,33 @@ static inline uint64_t nd_mask(const uint8_t *x)
   return mask;
 }
 
-/* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. Four are
-   entered at a time, and those that are none overwritten later: a branch for each costs more.
+/* Enter the places of a mask's bits behind the first n entries, and give their number then. Four
+   are entered at a time, and those that are none overwritten later: a branch for each costs more.
    So idx has room for four more than there are. */
+static inline int64_t nd_enter(int32_t *restrict idx, int64_t n, int64_t first, uint64_t mask)
+{
+  const int64_t end = n + __builtin_popcountll(mask);
+  for (;;) {
+    for (int k = 0; k < 4; k++, mask &= mask - 1) {
+      idx[n + k] = (int32_t)first + __builtin_ctzll(mask | UINT64_C(1) << 63);
+    }
+    if (end - n <= 4) return end;
+    n += 4;
+  }
+}
+
+/* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. */
 static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t count)
 {
-  int64_t n = 0;
-  for (int64_t i = 0; i < count; i += 64) {
+  int64_t n = 0, i = 0;
+  for (; i + 256 <= count; i += 256) {
+    /* where spikes are rare, most of these are empty */
+    uint64_t masks[4];
+    for (int k = 0; k < 4; k++) masks[k] = nd_mask(x + i + 64 * k);
+    if ((masks[0] | masks[1] | masks[2] | masks[3]) == 0) continue;
+    for (int k = 0; k < 4; k++) n = nd_enter(idx, n, i + 64 * k, masks[k]);
+  }
+  for (; i < count; i += 64) {
     uint64_t mask;
     if (count - i >= 64) {
       mask = nd_mask(x + i);
@@ -146,15 +172,7 @@ static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t
       memcpy(last, x + i, (size_t)(count - i));
       mask = nd_mask(last);
     }
-    const int64_t end = n + __builtin_popcountll(mask);
-    for (;;) {
-      for (int k = 0; k < 4; k++, mask &= mask - 1) {
-        idx[n + k] = (int32_t)i + __builtin_ctzll(mask | UINT64_C(1) << 63);
-      }
-      if (end - n <= 4) break;
-      n += 4;
-    }
-    n = end;
+    n = nd_enter(idx, n, i, mask);
   }
   return n;
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from neurodeploy.engine.emit_cell import emit_cell
 from neurodeploy.engine.emit_conv import emit_conv, emit_conv_transpose
-from neurodeploy.engine.emit_dense import emit_dense, emit_synapses
+from neurodeploy.engine.emit_dense import emit_dense
 from neurodeploy.engine.emit_pool import emit_max_pool, emit_pool
 from neurodeploy.engine.emit_shape import (
     emit_argmax,
@@ -17,6 +17,7 @@ from neurodeploy.engine.emit_shape import (
     emit_permute,
     emit_product,
 )
+from neurodeploy.engine.emit_synapses import emit_synapses
 from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.prelude import CHECK, HEAD, kernels
 from neurodeploy.engine.text import comment

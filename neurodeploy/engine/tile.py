@@ -82,7 +82,9 @@ def _block(
     if block.tiled:
         return [writers[block.nodes[0]].call(), *_per_step(records)]
     calls = [writers[name].call() for name in block.nodes]
-    return _per_step([*calls, *records, *delay_statements(plan, block.nodes)])
+    senders = [writers[name].sender for name in block.nodes]
+    sent = [sender.call() for sender in senders if sender is not None]
+    return _per_step([*calls, *records, *sent, *delay_statements(plan, block.nodes)])
 
 
 def _per_step(body: list[str]) -> list[str]:
@@ -129,7 +131,7 @@ def _records(plan: Plan, keys: Collection[Key]) -> list[str]:
 def delay_statements(plan: Plan, nodes: Collection[str]) -> list[str]:
     """Enter what arrived at ``nodes`` into histories, then what was sent to them into lines."""
     lines: list[str] = []
-    rings = {(str(s.role), s.owner): s for s in plan.states}
+    rings = {(str(s.role), s.owner): s for s in plan.states if s.name == s.role}
     edges = [(e, "history", e.target) for e in plan.graph.edges if ("history", e.target) in rings]
     edges += [(e, "line", e.key) for e in plan.graph.edges if e.delay]
     edges = [found for found in edges if found[0].target in nodes]

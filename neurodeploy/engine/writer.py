@@ -47,6 +47,9 @@ class NodeWriter:
         lines: Statements of the body, unindented.
         tiled: The function takes all steps of a tile, from the first one on; how many is its
             parameter ``steps``.
+        name: Name of the function.
+        sender: The function that sends what the node read in this step to later steps; it is
+            called at the end of the step.
     """
 
     plan: Plan
@@ -54,8 +57,18 @@ class NodeWriter:
     number: int
     lines: list[str] = field(default_factory=list)
     tiled: bool = False
+    name: str = ""
+    sender: NodeWriter | None = None
     parameters: list[tuple[str, str]] = field(default_factory=list)
     scratch_used: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.name = self.name or f"node_{self.number}"
+
+    def sending(self) -> NodeWriter:
+        """Give the writer of the function that is called at the end of the step."""
+        self.sender = NodeWriter(self.plan, self.node, self.number, name=f"{self.name}_send")
+        return self.sender
 
     def edge(self, port: int) -> Edge:
         """Give the edge that feeds a port."""
@@ -164,15 +177,16 @@ class NodeWriter:
         what = getattr(self.node, "op", None)
         title = f"{self.node.family} {type(what).__name__ if what else ''}".strip()
         head = comment(f"{self.number}: {self.node.name} ({title})")
+        more = "" if self.sender is None else f"\n{self.sender.function()}"
         return (
-            f"{head}\n{self.plan.linkage} void node_{self.number}(\n    {declared})\n{{\n"
-            f"{indented(self.lines)}\n}}\n"
+            f"{head}\n{self.plan.linkage} void {self.name}(\n    {declared})\n{{\n"
+            f"{indented(self.lines)}\n}}\n{more}"
         )
 
     def call(self) -> str:
         """Give the call: once per tile or step, or per sample where nothing else can come."""
         given = ", ".join(value for _, value in self.parameters)
-        text = f"node_{self.number}({given});"
+        text = f"{self.name}({given});"
         if self.tiled:
             return text
         inputs = self.plan.constant.get(self.node.name)

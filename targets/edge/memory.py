@@ -125,6 +125,10 @@ class StaticPlan(Plan):
             return next((Pairs("int8_t", n) for n in (4, 2) if unit % n == 0), None)
         return None
 
+    def lists_spikes(self, node: str) -> bool:
+        """Every source is looked at: a list would need memory."""
+        return False
+
     def visits_all(self, node: str) -> bool:
         """Those that were named; see `neurodeploy.targets.edge.loops`."""
         return node in self.dense

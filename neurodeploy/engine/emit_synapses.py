@@ -1,0 +1,193 @@
+"""Single synapses in C, each with its own weight and delay.
+
+Spikes are listed, and each adds its own synapses alone. Where synapses have delays, a spike adds
+its weights to sums of later steps, which lie in a ring: a step's sum meets its terms by the time at
+which they were sent, then by source, which is the order of the reference. Other signals are kept in
+a history, and every source is looked at in each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.engine.sums import emit_finish, sum_of
+from neurodeploy.engine.text import loop, strides_of
+from neurodeploy.engine.writer import NodeWriter
+from neurodeploy.ir.ops import Synapses
+from neurodeploy.ir.order import smallest_delay
+from neurodeploy.ir.types import Tensor
+
+__all__ = ["emit_synapses"]
+
+Array = npt.NDArray[Any]
+
+
+def emit_synapses(w: NodeWriter, op: Synapses) -> None:
+    """Write single synapses."""
+    if w.plan.lists_spikes(w.node.name):
+        _spikes(w, op)
+    else:
+        _scanned(w, op)
+
+
+def _spikes(w: NodeWriter, op: Synapses) -> None:
+    """Write the synapses of listed spikes."""
+    tensors = w.plan.graph.tensors
+    out = w.out_signal()
+    total = sum_of(w.plan, w.signal(0), tensors[op.weight], out)
+    t = total.kind
+    if w.node.name in w.plan.lists:
+        _cleared_by_spikes(w, op, t)
+    elif op.delay is None:
+        w.result("y")
+        w.lines.append(f"memset(y, 0, {out.size} * sizeof *y);")
+        w.scratch("idx", "int32_t", w.signal(0).size + 4)
+        _add_rows(w, op, t, "y[to[k]] += w[k];")
+    else:
+        # where all are late, what arrives may be made after this node in the step
+        sender = w if smallest_delay(w.node, tensors) == 0 else w.sending()
+        _send(sender, op, t)
+        depth = _ring(w) if sender is not w else _ring_slots(w)
+        w.result("y")
+        if sender is not w:
+            w.value("int64_t", "t", "t")
+        w.lines += [
+            f"{t} *now = ring + (t & {depth - 1}) * {out.size};",
+            f"memcpy(y, now, {out.size} * sizeof *y);",
+            f"memset(now, 0, {out.size} * sizeof *now);",
+        ]
+    emit_finish(w, total, op.bias, len(out.shape) - 1, ("y", strides_of(out.shape)))
+
+
+def _send(w: NodeWriter, op: Synapses, kind: str) -> None:
+    """Write the sums of this and later steps that meet the spikes of this one."""
+    size, depth = w.out_signal().size, _ring(w)
+    w.value("int64_t", "t", "t")
+    order = _by_source(op, w.plan.graph.tensors, w.signal(0).size)
+    late = w.plan.graph.tensors[str(op.delay)].data
+    w.scratch("idx", "int32_t", w.signal(0).size + 4)
+    w.data("late", _narrow(depth), lambda: late[order()[2]], f"{op.delay}: delay of each synapse")
+    _add_rows(w, op, kind, f"ring[((t + late[k]) & {depth - 1}) * {size} + to[k]] += w[k];")
+
+
+def _cleared_by_spikes(w: NodeWriter, op: Synapses, kind: str) -> None:
+    """Write sums that the spikes of a step clear again at its end, where they are few."""
+    sources, targets = w.signal(0).size, w.out_signal().size
+    last = sources + 4  # place in the list of their number; -1 where they were many
+    place = w.plan.at("int32_t", w.plan.lists[w.node.name])
+    w.result("y")
+    w.value("int64_t", "t", "t")
+    w.value("int32_t *restrict", "idx", place)
+    w.lines.append(f"if (t == 0) memset(y, 0, {targets} * sizeof *y);")
+    _add_rows(w, op, kind, "y[to[k]] += w[k];", ["all += end - start[idx[e]];"])
+    w.lines.insert(1, "nd_int all = 0;")
+    w.lines.append(f"idx[{last}] = all < {max(1, targets // 8)} ? (int32_t)n : -1;")
+    end = w.sending()
+    end.result("y")
+    end.value("const int32_t *restrict", "idx", place)
+    end.parameters += [p for p in w.parameters if p[0].endswith((" start", " to"))]
+    each = loop("k", "start[idx[e] + 1]", ["y[to[k]] = 0;"], start="start[idx[e]]")
+    end.lines.append(f"if (idx[{last}] < 0) memset(y, 0, {targets} * sizeof *y);")
+    end.lines += loop("e", f"idx[{last}]", each)
+
+
+def _add_rows(w: NodeWriter, op: Synapses, kind: str, add: str, first: Sequence[str] = ()) -> None:
+    """Write the loops over spikes, ``first`` of each, and over the synapses ``k`` of each."""
+    tensors, size = w.plan.graph.tensors, w.signal(0).size
+    w.arrived(0, "x")
+    order = _by_source(op, tensors, size)
+    w.data("start", "int64_t", lambda: order()[0], f"{op.source}: first synapse of each source")
+    w.data("to", "int32_t", lambda: order()[1], f"{op.target}: target of each synapse")
+    w.data("w", kind, lambda: tensors[op.weight].data[order()[2]], op.weight)
+    each = loop("k", "end", [add], start="start[idx[e]]")
+    w.lines.append(f"const nd_int n = nd_find(idx, x, {size});")
+    w.lines += loop("e", "n", ["const nd_int end = start[idx[e] + 1];", *first, *each])
+
+
+def _ring(w: NodeWriter) -> int:
+    """Take the sums of later steps as the parameter ``ring``; give their number of steps."""
+    w.state("ring", "ring")
+    return _ring_slots(w)
+
+
+def _ring_slots(w: NodeWriter) -> int:
+    slots = {(s.owner, s.name): s for s in w.plan.states}
+    return slots[(w.node.name, "ring")].shape[0]  # a power of two
+
+
+def _narrow(depth: int) -> str:
+    return "uint8_t" if depth <= 2**8 else "uint16_t" if depth <= 2**16 else "int32_t"
+
+
+def _by_source(
+    op: Synapses, tensors: Mapping[str, Tensor], sources: int
+) -> Callable[[], tuple[Array, ...]]:
+    """Give what sorts the synapses by source: starts, targets, order."""
+
+    @cache
+    def order() -> tuple[Array, ...]:
+        source = tensors[op.source].data
+        order = np.argsort(source, kind="stable")
+        start = np.searchsorted(source[order], np.arange(sources + 1))
+        return start, tensors[op.target].data[order], order
+
+    return order
+
+
+def _scanned(w: NodeWriter, op: Synapses) -> None:
+    """Write rows of one delay and one source, the oldest delay first; each source is looked at."""
+    tensors = w.plan.graph.tensors
+    out, size = w.out_signal(), w.signal(0).size
+    total = sum_of(w.plan, w.signal(0), tensors[op.weight], out)
+    t = total.kind
+    arrived = w.arrived(0, "x")
+    w.result("y")
+    acc = "y" if total.in_place else "acc"
+    if not total.in_place:
+        w.scratch("acc", t, out.size)
+    rows = _rows(op, tensors)
+    w.data("head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts")
+    w.data("from", "int32_t", lambda: rows()[1], f"{op.source}: source of each row")
+    w.data("to", "int32_t", lambda: rows()[2], f"{op.source}: target of each synapse")
+    w.weights("w", t, lambda: tensors[op.weight].data[rows()[4]], op.weight)
+    value = f"const {arrived} v = x[from[r]];"
+    if op.delay is not None:
+        depth = int(tensors[op.delay].data.max(initial=0)) + 1
+        w.data("late", "int32_t", lambda: rows()[3], f"{op.source}: delay of each row")
+        w.state("history", "h")
+        w.value("int64_t", "t", "t")
+        past = f"h[(t + {depth} - late[r]) % {depth} * {size} + from[r]]"
+        value = f"const {arrived} v = late[r] == 0 ? x[from[r]] : {past};"
+    add = [f"const {t} p = w[k] * ({t})v;", f"{acc}[to[k]] += p;"]
+    row = [
+        value,
+        "if (v == 0) continue;",
+        *loop("k", "head[r + 2]", add, start="head[r + 1]"),
+    ]
+    w.lines += loop("j", out.size, [f"{acc}[j] = 0;"])
+    w.lines += loop("r", "head[0]", row)
+    emit_finish(w, total, op.bias, len(out.shape) - 1, (acc, strides_of(out.shape)))
+
+
+def _rows(op: Synapses, tensors: Mapping[str, Tensor]) -> Callable[[], tuple[Array, ...]]:
+    """Give what sorts the synapses: head, source, target, delay, order."""
+
+    @cache
+    def rows() -> tuple[Array, ...]:
+        source = tensors[op.source].data.astype(np.int64)
+        target = tensors[op.target].data.astype(np.int64)
+        delay = tensors[op.delay].data.astype(np.int64) if op.delay else np.zeros_like(source)
+        order = np.lexsort((np.arange(source.size), source, -delay))
+        source, target, delay = source[order], target[order], delay[order]
+        new = np.ones(source.size, bool)
+        new[1:] = (source[1:] != source[:-1]) | (delay[1:] != delay[:-1])
+        first = np.flatnonzero(new)
+        head = np.concatenate([[first.size], first, [source.size]])
+        return head, source[first], target, delay[first], order
+
+    return rows
