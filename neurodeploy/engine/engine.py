@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,17 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.cache import cached_library
+from neurodeploy.engine.call import Bound, Call, Job, address, aligned, bind, pointers
+from neurodeploy.engine.checks import check_keys, check_numbers, check_spikes, raise_inexact
 from neurodeploy.engine.compiler import INSTALL, Compiler, find_compiler
 from neurodeploy.engine.plan import ALIGNMENT, DTYPES
 from neurodeploy.engine.samples import Prepared, check_times, most_steps, prepare
 from neurodeploy.engine.source import Unit, translate
+from neurodeploy.engine.spike_log import Chunk, Log, SpikeList, joined, taken
+from neurodeploy.engine.stream import Stream
 from neurodeploy.errors import (
     DataError,
     Finding,
     MissingDependencyError,
     UnavailableTargetError,
     UsageError,
-    raise_findings,
 )
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.types import expression_type
@@ -42,28 +44,6 @@ Key = tuple[str, str]
 Progress = Callable[[int], None]
 BLOCKS = 32  # pieces of a batch for each thread, so that work is shared and can be interrupted
 KEPT_BYTES = 1 << 24  # a workspace up to this size is kept for the next run: its pages are there
-
-_POINTERS = ctypes.POINTER(ctypes.c_void_p)
-_NUMBERS = ctypes.POINTER(ctypes.c_int64)
-
-
-class _Call(ctypes.Structure):
-    """``nd_call`` of the generated source."""
-
-    _fields_ = (
-        ("data", _POINTERS),
-        ("inputs", _POINTERS),
-        ("input_sample", _NUMBERS),
-        ("input_step", _NUMBERS),
-        ("records", _POINTERS),
-        ("work", ctypes.c_void_p),
-        ("first", ctypes.c_int64),
-        ("samples", ctypes.c_int64),
-        ("steps", ctypes.c_int64),
-        ("seed", ctypes.c_uint64),
-        ("ordinal", ctypes.c_uint64),
-        ("begin", ctypes.c_int64),
-    )
 
 
 def build(graph: Graph, *, compiler: Compiler | None = None) -> Engine:
@@ -82,47 +62,6 @@ def build(graph: Graph, *, compiler: Compiler | None = None) -> Engine:
         raise MissingDependencyError("no C compiler was found", hint=INSTALL)
     unit = translate(graph)
     return Engine(graph, unit, found, str(cached_library(unit.text, found)))
-
-
-@dataclass(eq=False)
-class Stream:
-    """One sample that runs step by step in memory of its own.
-
-    Attributes:
-        inputs: By input node, the array to fill before a step, in the C type of the signal.
-        held: By (node, output), what a step leaves.
-        most: Steps that can be made after a reset.
-        make: Makes the step of a number.
-        kept: What ``make`` points to.
-        time: Steps made.
-    """
-
-    inputs: dict[str, Array]
-    held: dict[Key, Array]
-    most: int
-    make: Callable[[int], None]
-    kept: list[Any]
-    time: int = 0
-
-    def step(self) -> None:
-        """Make one step from what stands in ``inputs``."""
-        self.make(self.time)
-        self.time += 1
-
-    def reset(self) -> None:
-        """Begin anew: the next step is the first one."""
-        self.time = 0
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What all blocks of a run share."""
-
-    prepared: Prepared
-    records: tuple[Array | None, ...]
-    timesteps: int
-    seed: int
-    first_sample: int
 
 
 class Engine:
@@ -147,18 +86,19 @@ class Engine:
                 Finding(f"compiled code cannot be loaded: {error}", hint="name another $CC")
             ) from error
         self._function = code.nd_run
-        self._function.argtypes = [ctypes.POINTER(_Call)]
+        self._function.argtypes = [ctypes.POINTER(Call)]
         self._function.restype = ctypes.c_int
-        self._advance = code.nd_advance
-        self._advance.argtypes = [ctypes.POINTER(_Call)]
-        self._advance.restype = ctypes.c_int
+        if hasattr(code, "nd_forget"):  # where an output spikes
+            self._forget = code.nd_forget
+            self._forget.argtypes = [ctypes.POINTER(Log)]
+            self._forget.restype = None
         self._check = code.nd_check
         self._check.argtypes = []
         self._check.restype = ctypes.c_int
-        _raise_inexact(self._check())
+        raise_inexact(self._check())
         require_bytes(self.workspace_bytes, "the state and the signals of one sample")
-        self._data = [_aligned(make()) for make in unit.plan.data]
-        self._pointers = _pointers(self._data)
+        self._data = [aligned(make()) for make in unit.plan.data]
+        self._pointers = pointers(self._data)
         self._keys = all_outputs(graph)
         self._kept: list[Array] = []
 
@@ -193,14 +133,14 @@ class Engine:
                 record than memory can hold.
             UsageError: an unknown key, or a number out of its range.
         """
-        _check_numbers(seed, first_sample, threads)
-        self._check_keys(record)
+        check_numbers(seed, first_sample, threads)
+        check_keys(self.graph, record)
         check_times(self.graph, timesteps)
         prepared = prepare(self.graph, inputs, timesteps)
         workers = max(1, min(threads, prepared.samples))
         trace = self._allocate(record, prepared.samples, timesteps, workers)
         records = tuple(trace.get(key) for key in self._keys)
-        job = _Job(prepared, records, timesteps, seed, first_sample)
+        job = Job(prepared, records, timesteps, seed, first_sample)
         done = 0
         shown = 0
         for count in self._blocks(job, workers):
@@ -213,6 +153,108 @@ class Engine:
             shown += 1
         return trace
 
+    def spikes(
+        self,
+        inputs: Mapping[str, Array],
+        timesteps: int,
+        *,
+        record: Collection[Key],
+        seed: int = 0,
+        first_sample: int = 0,
+        threads: int = 1,
+    ) -> dict[Key, SpikeList]:
+        """Run samples and list the spikes of outputs, in memory that grows with the spikes alone.
+
+        Args:
+            inputs: As for `run`.
+            timesteps: Number of steps.
+            record: Which outputs to list; each carries spikes.
+            seed: Seed of the random bits.
+            first_sample: Ordinal of the first sample within the whole run.
+            threads: Threads that share the samples.
+
+        Raises:
+            DataError: as `run`; or there is no memory for a list.
+            UsageError: as `run`; or an output carries no spikes.
+        """
+        check_numbers(seed, first_sample, threads)
+        check_spikes(self.graph, record)
+        check_times(self.graph, timesteps)
+        prepared = prepare(self.graph, inputs, timesteps)
+        workers = max(1, min(threads, prepared.samples))
+        shape = (prepared.samples, timesteps)
+        numbers = {key: self._keys.index(key) for key in record}
+        ends = {number: np.zeros(shape, np.int64) for number in numbers.values()}
+        job = Job(prepared, (None,) * len(self._keys), timesteps, seed, first_sample, ends)
+        for _ in self._blocks(job, workers):
+            pass
+        starts = sorted(job.listed)
+        rows = starts[1] - starts[0] if len(starts) > 1 else prepared.samples
+        return {
+            key: joined(
+                self.graph.signals[key].shape,
+                [job.listed[start][number] for start in starts],
+                ends[number],
+                rows,
+            )
+            for key, number in numbers.items()
+        }
+
+    def chunks(
+        self,
+        inputs: Mapping[str, Array],
+        timesteps: int,
+        *,
+        steps: int,
+        record: Collection[Key] = (),
+        spikes: Collection[Key] = (),
+        seed: int = 0,
+        first_sample: int = 0,
+    ) -> Iterator[Chunk]:
+        """Run samples one after another, and give what is recorded a number of steps at a time.
+
+        All chunks together are what `run` and `spikes` give at once; memory holds one of them.
+
+        Args:
+            inputs: As for `run`.
+            timesteps: Number of steps.
+            steps: Steps of a chunk; the last one of a sample may have fewer.
+            record: Which outputs and states to record.
+            spikes: Of which outputs to list the spikes.
+            seed: Seed of the random bits.
+            first_sample: Ordinal of the first sample within the whole run.
+
+        Raises:
+            DataError: as `run` and `spikes`.
+            UsageError: as `run` and `spikes`; or ``steps`` is below 1.
+        """
+        check_numbers(seed, first_sample, 1)
+        check_keys(self.graph, record)
+        check_spikes(self.graph, spikes)
+        if steps < 1:
+            raise UsageError(f"chunks of {steps} steps", hint="at least 1")
+        check_times(self.graph, timesteps)
+        prepared = prepare(self.graph, inputs, timesteps)
+        numbers = {key: self._keys.index(key) for key in spikes}
+        for sample in range(prepared.samples):
+            memory = None
+            for begin in range(0, timesteps, steps):
+                count = min(steps, timesteps - begin)
+                trace = self._allocate(record, 1, count, 1)
+                ends = {number: np.zeros((1, count), np.int64) for number in numbers.values()}
+                records = tuple(trace.get(key) for key in self._keys)
+                piece = prepared.piece(sample, begin)
+                job = Job(piece, records, count, seed, first_sample + sample, ends)
+                bound = self._bind(job) if memory is None else bind(job, self._pointers, memory)
+                memory = bound.memory
+                bound.call.begin = begin
+                self._run_block(job, bound, 0, 1)
+                found = {
+                    key: SpikeList(self.graph.signals[key].shape, job.listed[0][n], ends[n])
+                    for key, n in numbers.items()
+                }
+                yield Chunk(sample, begin, trace, found)
+
     def stream(self, record: Collection[Key], *, seed: int = 0, sample: int = 0) -> Stream:
         """Give one sample that runs step by step and keeps its state.
 
@@ -224,8 +266,8 @@ class Engine:
         Raises:
             UsageError: an unknown key, or a number out of its range.
         """
-        _check_numbers(seed, sample, 1)
-        self._check_keys(record)
+        check_numbers(seed, sample, 1)
+        check_keys(self.graph, record)
         inputs = {
             n.name: np.zeros(n.shape, DTYPES[c_type(expression_type(n.type))])
             for n in self.graph.inputs
@@ -238,41 +280,38 @@ class Engine:
         }
         sizes = tuple(x.size for x in inputs.values())
         prepared = Prepared(tuple(inputs.values()), sizes, sizes, 1)
-        job = _Job(prepared, tuple(held.get(key) for key in self._keys), 1, seed, sample)
-        call, kept = self._bind(job)
-        call.first, call.samples = 0, 1
+        job = Job(prepared, tuple(held.get(key) for key in self._keys), 1, seed, sample)
+        bound = self._bind(job)
+        bound.call.first, bound.call.samples = 0, 1
         most = most_steps(self.graph)
-        return Stream(inputs, held, most, partial(self._make_step, call), [call, *kept, self])
+        return Stream(inputs, held, most, partial(self._make_step, bound.call), [bound, self])
 
-    def _make_step(self, call: _Call, time: int) -> None:
+    def _make_step(self, call: Call, time: int) -> None:
         call.begin = time
-        if self._advance(ctypes.byref(call)) != 0:
-            _raise_inexact(self._check())
+        self._call(call)
 
-    def _blocks(self, job: _Job, workers: int) -> Iterator[int]:
+    def _blocks(self, job: Job, workers: int) -> Iterator[int]:
         """Run all blocks and give the number of samples of each that is done."""
         samples = job.prepared.samples
         size = max(1, -(-samples // (workers * BLOCKS)))
         starts = range(0, samples, size)
         free = [self._bind(job) for _ in range(workers)]
         try:
-            yield from self._share(free, starts, size, samples)
+            yield from self._share(job, free, starts)
         finally:
-            if self.workspace_bytes <= KEPT_BYTES:
-                self._kept += [memory for _, (memory, *_) in free]
+            self._release(free)
 
-    def _share(
-        self, free: list[tuple[_Call, list[Any]]], starts: range, size: int, samples: int
-    ) -> Iterator[int]:
+    def _share(self, job: Job, free: list[Bound], starts: range) -> Iterator[int]:
+        size, samples = starts.step, job.prepared.samples
         if len(free) == 1:
             for start in starts:
-                yield self._run_block(free[0], start, min(size, samples - start))
+                yield self._run_block(job, free[0], start, min(size, samples - start))
             return
 
         def one(start: int) -> int:
             bound = free.pop()
             try:
-                return self._run_block(bound, start, min(size, samples - start))
+                return self._run_block(job, bound, start, min(size, samples - start))
             finally:
                 free.append(bound)
 
@@ -283,27 +322,43 @@ class Engine:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _bind(self, job: _Job) -> tuple[_Call, list[Any]]:
-        """Make the call of one thread, with a workspace; the list keeps alive what it points to."""
+    def _bind(self, job: Job) -> Bound:
+        """Make the call of one thread, with a workspace."""
         try:
             memory = self._kept.pop()  # in one step: other threads may run the same engine
         except IndexError:
             memory = np.empty(self.workspace_bytes, np.uint8)
-        offset = -_address(memory) % ALIGNMENT
-        inputs, records = _pointers(job.prepared.arrays), _pointers(job.records)
-        sample = _numbers(job.prepared.sample_strides)
-        step = _numbers(job.prepared.step_strides)
-        work = _address(memory) + offset
-        call = _Call(self._pointers, inputs, sample, step, records, work)
-        call.steps, call.seed, call.ordinal = job.timesteps, job.seed, job.first_sample
-        return call, [memory, inputs, records, sample, step]
+        return bind(job, self._pointers, memory)
 
-    def _run_block(self, bound: tuple[_Call, list[Any]], start: int, count: int) -> int:
-        call, _ = bound
-        call.first, call.samples = start, count
-        if self._function(ctypes.byref(call)) != 0:
-            _raise_inexact(self._check())
+    def _release(self, bound: Sequence[Bound]) -> None:
+        if self.workspace_bytes <= KEPT_BYTES:
+            self._kept += [b.memory for b in bound]
+
+    def _run_block(self, job: Job, bound: Bound, start: int, count: int) -> int:
+        bound.call.first, bound.call.samples = start, count
+        if not job.ends:
+            self._call(bound.call)
+            return count
+        job.listed[start] = self._listing(job, bound.call)
         return count
+
+    def _listing(self, job: Job, call: Call) -> dict[int, Array]:
+        """Make a call that lists spikes; give the neurons of each list."""
+        logs = (Log * len(self._keys))()
+        for number, ends in job.ends.items():
+            logs[number].ends = address(ends)
+        call.logs = logs
+        try:
+            self._call(call)
+            return {number: taken(logs[number]) for number in job.ends}
+        finally:
+            call.logs = None
+            for log in logs:
+                self._forget(ctypes.byref(log))
+
+    def _call(self, call: Call) -> None:
+        if self._function(ctypes.byref(call)) != 0:
+            raise_inexact(self._check())
 
     def _allocate(
         self, record: Collection[Key], samples: int, timesteps: int, workers: int
@@ -329,60 +384,3 @@ class Engine:
             raise DataError(
                 Finding(f"{what} needs {needed} bytes, which cannot be had", value=needed)
             ) from error
-
-    def _check_keys(self, record: Collection[Key]) -> None:
-        raise_findings(
-            UsageError,
-            [
-                Finding(f"there is no output {key!r} to record", node=str(key[0]))
-                for key in record
-                if key not in self.graph.signals
-            ],
-        )
-
-
-def _check_numbers(seed: int, first_sample: int, threads: int) -> None:
-    found = []
-    if not 0 <= seed < 2**64:
-        found.append(Finding(f"seed {seed} is not in 0 to 2**64 - 1"))
-    if not 0 <= first_sample < 2**62:
-        found.append(Finding(f"first_sample {first_sample} is not in 0 to 2**62 - 1"))
-    if threads < 1:
-        found.append(Finding(f"threads is {threads}", hint="at least 1"))
-    raise_findings(UsageError, found)
-
-
-def _raise_inexact(code: int) -> None:
-    """Refuse floats that do not behave: an exact comparison would mean nothing."""
-    if code:
-        named = ("subnormals are flushed to 0", "products are fused", "halves do not round to even")
-        wrong = "; ".join(name for bit, name in enumerate(named) if code >> bit & 1)
-        raise UnavailableTargetError(
-            Finding(
-                f"compiled code does not compute as the reference does: {wrong}",
-                hint="another library of this process may have set the processor's float mode",
-            )
-        )
-
-
-def _aligned(values: Array) -> Array:
-    """Copy an array to where a cache line begins: no row of a slab then takes one line more."""
-    memory = np.empty(values.nbytes + ALIGNMENT, np.uint8)
-    begin = -_address(memory) % ALIGNMENT
-    copy: Array = memory[begin : begin + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[...] = values
-    return copy
-
-
-def _pointers(arrays: Sequence[Array | None]) -> Any:
-    kind = ctypes.c_void_p * max(1, len(arrays))
-    return kind(*[None if a is None else _address(a) for a in arrays])
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
-def _numbers(values: Sequence[int]) -> Any:
-    return (ctypes.c_int64 * max(1, len(values)))(*values)

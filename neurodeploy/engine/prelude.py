@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurodeploy.engine.emit_dense import SUB_BYTES, TILE_BYTES
 from neurodeploy.engine.grid import GRID_HELPERS
+from neurodeploy.engine.spike_log import LOG, LOG_TYPE
 
 __all__ = ["CHECK", "HEAD", "kernels"]
 
@@ -11,6 +12,7 @@ HEAD = """\
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The results are defined bit by bit: every operation rounds once, to its own type. */
@@ -27,7 +29,7 @@ _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "floats are not IEEE 7
 #endif
 
 typedef int64_t nd_int; /* counts and indexes */
-
+@LOG_TYPE@
 #if defined(__GNUC__)
 #define ND_APART __attribute__((noinline)) /* inlined, a function forgets what is restrict */
 #else
@@ -41,15 +43,16 @@ typedef struct {
   const int64_t *input_sample;  /* from sample to sample */
   const int64_t *input_step;    /* from step to step; 0 where a value is presented unchanged */
   void *const *records;         /* arrays (samples, steps, ...) to fill, or NULL */
+  nd_log *logs;                 /* lists of spikes to fill, or NULL */
   unsigned char *work;          /* workspace of this thread */
   int64_t first;                /* first sample of this call, in inputs and records */
   int64_t samples;
   int64_t steps;
   uint64_t seed;
   uint64_t ordinal;             /* ordinal, in the whole run, of sample 0 */
-  int64_t begin;                /* steps made before; for nd_advance alone */
+  int64_t begin;                /* steps that the workspace has made before; then one sample */
 } nd_call;
-"""
+""".replace("@LOG_TYPE@", LOG_TYPE)
 
 CHECK = """
 /* 0 where floats behave: subnormals are kept, products are not fused, halves round to even. */
@@ -102,8 +105,10 @@ def kernels(text: str) -> str:
             found.append(_VECTOR_TYPE.replace("@KIND@", kind))
         found += [_kernel(form, kind) for form in forms]
     head = _VECTORS if found else ""
-    if "nd_find(" in text:
+    if "nd_find(" in text or "nd_list(" in text:
         found.append(_FIND)
+    if "nd_list(" in text:
+        found.append(LOG)
     grid = GRID_HELPERS if "nd_first(" in text else ""
     return head + "".join(found) + grid
 

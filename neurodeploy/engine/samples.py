@@ -38,6 +38,13 @@ class Prepared:
     step_strides: tuple[int, ...]
     samples: int
 
+    def piece(self, sample: int, begin: int) -> Prepared:
+        """Give the inputs of one sample from a step on."""
+        strides = zip(self.sample_strides, self.step_strides, strict=True)
+        first = [sample * a + begin * b for a, b in strides]
+        arrays = tuple(x.reshape(-1)[at:] for x, at in zip(self.arrays, first, strict=True))
+        return Prepared(arrays, self.sample_strides, self.step_strides, 1)
+
 
 def prepare(graph: Graph, inputs: Mapping[str, Array], timesteps: int) -> Prepared:
     """Check and convert the inputs of a run.

@@ -21,7 +21,7 @@ from neurodeploy.engine.emit_synapses import emit_synapses
 from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.prelude import CHECK, HEAD, kernels
 from neurodeploy.engine.text import comment
-from neurodeploy.engine.tile import run_functions, tile_function
+from neurodeploy.engine.tile import run_function, tile_function
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.errors import InternalError
 from neurodeploy.ir.graph import Graph
@@ -84,12 +84,12 @@ def translate(graph: Graph) -> Unit:
             _title(graph),
             HEAD,
             needed_helpers(functions + steps),
-            kernels(functions),
+            kernels(functions + steps),
             CHECK,
             _data_comment(plan),
             functions,
             steps,
-            run_functions(plan),
+            run_function(plan),
         )
         if part.strip()
     )

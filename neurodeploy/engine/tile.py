@@ -1,4 +1,4 @@
-"""The functions around those of the nodes: a tile of steps, a run, one more step."""
+"""The functions around those of the nodes: a tile of steps, and a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from neurodeploy.engine.blocks import Block
 from neurodeploy.engine.plan import Plan
 from neurodeploy.engine.text import collapsed, comment, indented, linear, loop, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter, signal_pointer
+from neurodeploy.ir.types import BOOL
 from neurodeploy.reference import all_outputs
 
-__all__ = ["delay_statements", "run_functions", "tile_function"]
+__all__ = ["delay_statements", "run_function", "tile_function"]
 
 Key = tuple[str, str]
 
@@ -47,31 +48,23 @@ def tile_function(plan: Plan, writers: Mapping[str, NodeWriter]) -> str:
     )
 
 
-def run_functions(plan: Plan) -> str:
-    """Give the C functions that a caller calls."""
+def run_function(plan: Plan) -> str:
+    """Give the C function that a caller calls."""
     tile = [
         f"const nd_int n = c->steps - t < {plan.tile} ? c->steps - t : {plan.tile};",
-        "nd_tile(c, row, t, t, n);",
+        "nd_tile(c, row, t, c->begin + t, n);",
     ]
     lines = [
         "if (nd_check() != 0) return 1;",
         "for (int64_t row = c->first; row < c->first + c->samples; row++) {",
-        f"memcpy(c->work, c->data[0], {plan.state_bytes});",
+        f"if (c->begin == 0) memcpy(c->work, c->data[0], {plan.state_bytes});",
         *loop("t", "c->steps", tile, step=plan.tile),
         "}",
         "return 0;",
     ]
-    one = [
-        "if (nd_check() != 0) return 1;",
-        f"if (c->begin == 0) memcpy(c->work, c->data[0], {plan.state_bytes});",
-        "nd_tile(c, 0, 0, c->begin, 1);",
-        "return 0;",
-    ]
     return (
-        "/* Run samples one after another; 1 where floats do not behave. */\n"
-        f"ND_EXPORT int nd_run(const nd_call *c)\n{{\n{indented(lines)}\n}}\n\n"
-        "/* Make one more step of one sample; inputs and records hold that step alone. */\n"
-        f"ND_EXPORT int nd_advance(const nd_call *c)\n{{\n{indented(one)}\n}}\n"
+        "/* Run samples one after another, or go on with one; 1 where floats do not behave. */\n"
+        f"ND_EXPORT int nd_run(const nd_call *c)\n{{\n{indented(lines)}\n}}\n"
     )
 
 
@@ -125,6 +118,10 @@ def _records(plan: Plan, keys: Collection[Key]) -> list[str]:
             lines.append(f"const {kind} *from = {pointer};")
             lines += loop("i", signal.size, ["to[i] = from[i];"])
         lines.append("}")
+        if signal.type == BOOL:
+            at = f"{pointer}, {signal.size}, row * c->steps + at + s"
+            lines.append(f"if (c->logs != NULL && c->logs[{number[key]}].ends != NULL) {{")
+            lines += [f"nd_list(&c->logs[{number[key]}], {at});", "}"]
     return lines
 
 
