@@ -21,11 +21,12 @@ from neurodeploy.ir.ops import Dense
 from neurodeploy.ir.rules_map import fan_axes
 from neurodeploy.ir.types import BOOL
 
-__all__ = ["SUB_BYTES", "TILE_BYTES", "emit_dense", "tiled"]
+__all__ = ["AHEAD", "SUB_BYTES", "TILE_BYTES", "emit_dense", "tiled"]
 
 Array = npt.NDArray[Any]
 TILE_BYTES = 256
 SUB_BYTES = 64
+AHEAD = 8  # entries of a list by which weights are fetched before they are added
 LIST_BYTES = 1 << 17  # lists of sources, were none of them zero
 
 
@@ -78,7 +79,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
     spikes = arrived == "uint8_t"
     entry = 4 if spikes else 4 + size
     most = max(1, min(w.plan.tile, LIST_BYTES // (outer * sources * entry))) if w.tiled else 1
-    w.scratch("idx", "int32_t", most * outer * sources + 4)
+    w.scratch("idx", "int32_t", most * outer * sources + AHEAD)
     w.scratch("head", "int64_t", most * outer + 1)
     if spikes:
         lists, form = "idx, head", "spikes"
@@ -111,6 +112,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
         "nd_int n = 0;",
         "head[0] = 0;",
         *loop("r", rows, [*row, "head[r + 1] = n;"]),
+        f"memset(idx + n, 0, {AHEAD} * sizeof *idx);",
         f"nd_{form}_{t}({acc}, w, {lists}, {rows}, {sources}, {targets});",
         *end,
     ]

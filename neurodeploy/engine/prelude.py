@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurodeploy.engine.emit_dense import SUB_BYTES, TILE_BYTES
+from neurodeploy.engine.emit_dense import AHEAD, SUB_BYTES, TILE_BYTES
 from neurodeploy.engine.grid import GRID_HELPERS
 from neurodeploy.engine.spike_log import LOG, LOG_TYPE
 
@@ -79,6 +79,12 @@ ND_EXPORT int nd_check(void) {
 """
 
 _VECTORS = """
+#if defined(__GNUC__)
+#define ND_FETCH(P) __builtin_prefetch(P)
+#else
+#define ND_FETCH(P) ((void)(P))
+#endif
+
 /* Vectors as wide as the instruction set has them. */
 #if defined(__AVX512F__)
 #define ND_VECTOR 64
@@ -190,7 +196,8 @@ typedef @KIND@ nd_v_@KIND@
 
 _KERNEL = """
 /* For each row r: y[r][o] = sum over the sources idx[head[r]...] of @FORMULA@,
-   in their order. A slab of weights serves all rows before the next one is read. */
+   in their order. A slab of weights serves all rows before the next one is read. Behind its end
+   the list has @AHEAD@ more entries: weights are fetched into the cache so many ahead. */
 static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
     const int32_t *restrict idx, @VALUES@const int64_t *restrict head, int64_t rows,
     int64_t sources, int64_t targets)
@@ -211,6 +218,8 @@ static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
         ND_EACH(ND_ZERO)
         for (int64_t e = head[r]; e < end; e++) {
           const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * TILE);
+          const char *later = (const char *)(tile + (int64_t)idx[e + @AHEAD@] * TILE);
+          for (int k = 0; k < (0 ND_EACH(ND_COUNT)) * ND_VECTOR; k += 64) ND_FETCH(later + k);
 @FACTOR@          ND_EACH(ND_ADD)
         }
         ND_EACH(ND_STORE)
@@ -249,6 +258,7 @@ def _kernel(form: str, kind: str) -> str:
         "VALUES": "" if spikes else f"const {kind} *restrict val, ",
         "FACTOR": "" if spikes else f"          const {kind} f = val[e];\n",
         "ADD": "a##K += row[K];" if spikes else f"const nd_v_{kind} p = row[K] * f; a##K += p;",
+        "AHEAD": str(AHEAD),
         "FORM": form,
         "KIND": kind,
     }
