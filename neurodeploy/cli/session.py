@@ -173,7 +173,9 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         "as_json": Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")],
         "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no notices.")],
         "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="More notices.")],
-        "debug": Annotated[bool, typer.Option("--debug", help="Show tracebacks.")],
+        "debug": Annotated[
+            bool, typer.Option("--debug", help="Show tracebacks; keep C that fails.")
+        ],
     }
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -192,7 +194,9 @@ def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
             handler = _Handler()
             before = log.level
             level = logging.ERROR if flags["quiet"] else logging.WARNING
-            log.setLevel(logging.INFO if flags["verbose"] else level)
+            handler.setLevel(logging.INFO if flags["verbose"] else level)
+            # what is not shown may still be done: the source that no compiler took is kept
+            log.setLevel(logging.DEBUG if flags["debug"] else handler.level)
             log.addHandler(handler)
             try:
                 with _stdout_kept():

@@ -9,10 +9,13 @@ that any number of processes may write at once.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
+import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from neurodeploy.engine.compiler import Compiler, compile_library
 from neurodeploy.errors import Finding, UnavailableTargetError
 
 __all__ = ["cache_folder", "cached_library", "cpu_features"]
+
+log = logging.getLogger("neurodeploy")
 
 
 def cache_folder() -> Path:
@@ -68,9 +73,29 @@ def cached_library(text: str, compiler: Compiler) -> Path:
         if _sound(entry):
             return entry
         entry.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="neurodeploy-") as scratch:
-        made = compile_library(compiler, text, Path(scratch), folder.parent / "zig").read_bytes()
-    return _enter(folder, key, made)
+    return _enter(folder, key, _compiled(compiler, text, folder.parent / "zig"))
+
+
+def _compiled(compiler: Compiler, text: str, zig_cache: Path) -> bytes:
+    """Compile; where that fails and the log tells everything, the source is kept."""
+    scratch = Path(tempfile.mkdtemp(prefix="neurodeploy-"))
+    kept = False
+    try:
+        return compile_library(compiler, text, scratch, zig_cache).read_bytes()
+    except UnavailableTargetError as error:
+        kept = log.isEnabledFor(logging.DEBUG)
+        source = scratch / "unit.c"
+        if not kept or not source.is_file():
+            raise
+        raise UnavailableTargetError(
+            [
+                replace(f, message=f"{f.message}; the source is kept: {source}")
+                for f in error.findings
+            ]
+        ) from error
+    finally:
+        if not kept:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _enter(folder: Path, key: str, made: bytes) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,23 @@ def test_a_report_that_cannot_be_written(tool: Tool, monkeypatch: pytest.MonkeyP
     shown = tool("run", "net.nd", "--input", "x.npz", "--json")
     assert shown.code == 70
     assert "--debug" in shown.told
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_c_that_no_compiler_takes_is_kept_under_debug(
+    debug: bool, tool: Tool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = folder / "fakecc"
+    fake.write_text('#!/bin/sh\n[ "$1" = --version ] && echo fake 1 && exit\nexit 3\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("CC", str(fake))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    line = "run net.nd --input x.npz --on engine --json" + " --debug" * debug
+    outcome = tool(*line.split())
+    assert outcome.code == 3
+    assert "exit status 3" in outcome.told
+    kept = list(folder.glob("neurodeploy-*/unit.c"))
+    assert len(kept) == debug
+    if debug:
+        assert str(kept[0]) in outcome.told
+        assert "nd_run" in kept[0].read_text(encoding="ascii")

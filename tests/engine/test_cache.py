@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -147,9 +148,12 @@ def test_a_failing_compiler_is_told(
                     "echo no room >&2; exit 3\n", encoding="utf-8")  # fmt: skip
     fake.chmod(0o755)
     monkeypatch.setenv("CC", str(fake))
-    with pytest.raises(UnavailableTargetError, match="exit status 3: no room"):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with pytest.raises(UnavailableTargetError, match=r"3: no room\. Hint"):
         build(_graph())
     assert not list(folder.glob("*"))
+    assert not list((tmp_path / "temporary").glob("*"))
 
 
 def test_a_compiler_that_is_not_exact_is_refused(folder: Path, oracle: Ledger) -> None:
