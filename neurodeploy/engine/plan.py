@@ -119,7 +119,9 @@ class Plan:
             self.buffers[key] = self.reserved(self._kind(key), steps * self.graph.signals[key].size)
         for name, op in self._clearing():
             spikes = self.graph.signal(self.graph.edges_into[name][0]).size
-            if op.delay is None and op.bias is None and (name, "out") not in self.passed:
+            # a held input is summed once for all steps: its sums have to stay
+            stay = name in self.constant or (name, "out") in self.passed
+            if op.delay is None and op.bias is None and not stay:
                 self.lists[name] = self.reserved("int32_t", spikes + 5)
         self.scratch_offset = self.end
         self.add_data(self._image, "initial state")

@@ -68,6 +68,16 @@ def test_integers(delays: tuple[int, int] | None, oracle: Ledger) -> None:
     cc.record(spiking=True)
 
 
+@pytest.mark.parametrize("delays", [None, (0, 5), (2, 9)])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_held_input(delays: tuple[int, int] | None, recurrent: bool, oracle: Ledger) -> None:
+    cc = oracle("cc")
+    graph = _graph(delays, bias=False, integer=False, recurrent=recurrent)
+    x = np.random.default_rng(1).random((3, SOURCES)) < 0.02
+    trace = assert_same(graph, build(graph), {"x": x}, STEPS)
+    cc.record(spiking=bool(trace["cell", "out"].any()))
+
+
 def test_a_ring_that_would_be_large_is_a_history(
     oracle: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
