@@ -1,6 +1,6 @@
 """Measure the engine against other ways of running the same spiking networks.
 
-    pip install neurodeploy torch snntorch spikingjelly norse jax
+    pip install neurodeploy torch snntorch spikingjelly norse jax onnx onnxruntime
     python benchmarks/engine.py [--threads 2] [--only W1] [--json figures.json]
 
 Every peer gets the same network and the same spikes as numpy arrays; bringing them into its own
@@ -39,7 +39,7 @@ def peers_of(workload: workloads.Workload, threads: int) -> Iterable[Peer]:
     yield in_jax.peer(workload, threads)
     import torch
 
-    from peers import in_torch
+    from peers import in_onnxruntime, in_torch
 
     torch.set_num_threads(threads)
     made = (
@@ -48,12 +48,15 @@ def peers_of(workload: workloads.Workload, threads: int) -> Iterable[Peer]:
         in_torch.spikingjelly(workload),
         in_torch.snntorch(workload),
         in_torch.norse(workload),
+        in_onnxruntime.peer(workload, threads),
     )
     yield from (p for p in made if p is not None)
 
 
 def spikes(peer: Peer, x: Array, expected: Array) -> str:
     """Compare counts of each neuron and sample."""
+    if not peer.spiking:
+        return "none"
     got = np.concatenate([peer.run(x[n : n + 16]) for n in range(0, len(x), 16)])
     off = int((got != expected).sum())
     total = f"{int(got.sum())} of {int(expected.sum())}"
@@ -113,7 +116,7 @@ def show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         spread = f"{row['least_ms']:9.3f} to {row['most_ms']:9.3f}"
         print(
-            f"{row['workload']} batch {row['batch']:3}  {row['peer']:34}"
+            f"{row['workload']} batch {row['batch']:3}  {row['peer']:36}"
             f"{row['median_ms']:10.3f} ms ({spread}){row['ratio']:8.1f} x   {row['spikes']}"
             + (f"; {row['note']}" if row["note"] else "")
         )

@@ -246,8 +246,13 @@ def typed_values(name: str, x: Array, kind: NumType, findings: list[Finding]) ->
 
 def to_steps(x: Array, kind: QType) -> Array:
     """Round numbers to the steps of a type, whose range they saturate at; still as floats."""
-    steps = np.rint(x.astype(np.float64) / kind.scale[0]) + kind.zero_point
-    return np.asarray(np.clip(steps, kind.lo, kind.hi))
+    steps = np.asarray(np.divide(x, kind.scale[0], dtype=np.float64))
+    # in place: a session calls this once in each step
+    np.rint(steps, out=steps)
+    np.add(steps, kind.zero_point, out=steps)
+    np.maximum(steps, kind.lo, out=steps)
+    np.minimum(steps, kind.hi, out=steps)
+    return steps
 
 
 def _lengths(given: object, count: int, steps: int | None) -> npt.NDArray[np.int64] | None:

@@ -25,11 +25,13 @@ class Peer:
         name: What it is, with its version.
         run: Gives the counts of a batch.
         note: How its network differs, where it does.
+        spiking: It gives counts of spikes.
     """
 
     name: str
     run: Run
     note: str = ""
+    spiking: bool = True
 
 
 def ours(workload: Any, threads: int) -> Peer:
