@@ -14,8 +14,9 @@ from neurodeploy.engine.plan import Plan
 from neurodeploy.ir import BOOL, Graph, GraphBuilder, QType
 from neurodeploy.ir.types import tensor
 from oracles import Ledger
+from tiers import VERIFY, sample_count
 
-SOURCES, TARGETS, COUNT, STEPS = 300, 70, 900, 150
+SOURCES, TARGETS, COUNT, STEPS = 300, 70, 900, 90
 
 
 def _graph(delays: tuple[int, int] | None, *, bias: bool, integer: bool, recurrent: bool) -> Graph:
@@ -42,7 +43,7 @@ def _graph(delays: tuple[int, int] | None, *, bias: bool, integer: bool, recurre
     return b.output("y", b.cell("cell", "lif", total, params={"beta": 0.9})).build()
 
 
-@pytest.mark.parametrize("rate", [0.003, 0.4])
+@pytest.mark.parametrize("rate", [0.003, 0.4] if VERIFY else [0.05])
 @pytest.mark.parametrize(("bias", "recurrent"), [(False, False), (False, True), (True, True)])
 @pytest.mark.parametrize("delays", [None, (0, 5), (1, 40), (3, 3)])
 def test_all_states(
@@ -113,8 +114,8 @@ def test_the_network_of_4000_neurons(oracle: Ledger) -> None:
     cc = oracle("cc")
     work = workloads.w5(steps=10_000)
     engine, inputs = build(work.graph), {"x": work.x[:, 0]}
-    trace = assert_same(work.graph, engine, inputs, 400)
-    assert trace["cells", "out"].sum() > 500
+    trace = assert_same(work.graph, engine, inputs, sample_count(400, 100))
+    assert trace["cells", "out"].sum() > 50
     every = engine.run(inputs, work.steps, record=[("cells", "out")])["cells", "out"]
     assert 5.5 < every.sum() / 4000 < 6.1  # Hz: the run is one second
     cc.record(spiking=True)
