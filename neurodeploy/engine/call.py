@@ -72,13 +72,11 @@ class Bound:
     Attributes:
         call: The call.
         memory: The workspace.
-        inputs: Addresses of the first element of each input.
         kept: What else the call points to.
     """
 
     call: Call
     memory: Array
-    inputs: Any
     kept: list[Any]
 
 
@@ -97,7 +95,7 @@ def bind(job: Job, data: Any, memory: Array) -> Bound:
     call = Call(data, inputs, sample, step, records)
     call.work = begin + -begin % ALIGNMENT
     call.steps, call.seed, call.ordinal = job.timesteps, job.seed, job.first_sample
-    return Bound(call, memory, inputs, [records, sample, step])
+    return Bound(call, memory, [inputs, records, sample, step])
 
 
 def aligned(values: Array) -> Array:

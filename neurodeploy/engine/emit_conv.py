@@ -18,7 +18,7 @@ import numpy.typing as npt
 from neurodeploy.engine.grid import Grid
 from neurodeploy.engine.layout import MANY, last_strides
 from neurodeploy.engine.rows import Rows, plain_rows
-from neurodeploy.engine.sums import Sum, emit_finish, sum_of
+from neurodeploy.engine.sums import Sum, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.errors import InternalError
@@ -42,7 +42,7 @@ def emit_conv(w: NodeWriter, op: Conv) -> None:
         acc = _scatter(w, op, total, grid, arrived)
     else:
         acc = _gather(w, op, total, grid, arrived)
-    emit_finish(w, total, op.bias, 0, acc)
+    w.lines += finish(w, total, op.bias, 0, acc)
 
 
 def _gather(
@@ -212,4 +212,4 @@ def emit_conv_transpose(w: NodeWriter, op: ConvTranspose) -> None:
     taps = sources.add(to, f"((kz * {ky} + ky) * {kx} + kx) * {outs}", outs)
     for axis in (2, 1, 0):
         taps = grid.reached(axis, taps, transposed=True)
-    emit_finish(w, total, op.bias, 0, sources.spread(taps))
+    w.lines += finish(w, total, op.bias, 0, sources.spread(taps))

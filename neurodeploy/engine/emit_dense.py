@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.plan import DTYPES
-from neurodeploy.engine.sums import Sum, emit_finish, finish, sum_of
+from neurodeploy.engine.sums import Sum, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import Dense
@@ -66,7 +66,7 @@ def emit_dense(w: NodeWriter, op: Dense) -> None:
         _shared_rows(w, op, total, acc, outer, inner)
     else:
         _plain_rows(w, op, total, acc, outer)
-    emit_finish(w, total, op.bias, axis, (acc, strides_of(out.shape)))
+    w.lines += finish(w, total, op.bias, axis, (acc, strides_of(out.shape)))
 
 
 def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, outer: int) -> None:

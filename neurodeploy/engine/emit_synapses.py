@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.engine.sums import emit_finish, sum_of
+from neurodeploy.engine.sums import finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import Synapses
@@ -61,7 +61,7 @@ def _spikes(w: NodeWriter, op: Synapses) -> None:
             f"memcpy(y, now, {out.size} * sizeof *y);",
             f"memset(now, 0, {out.size} * sizeof *now);",
         ]
-    emit_finish(w, total, op.bias, len(out.shape) - 1, ("y", strides_of(out.shape)))
+    w.lines += finish(w, total, op.bias, len(out.shape) - 1, ("y", strides_of(out.shape)))
 
 
 def _send(w: NodeWriter, op: Synapses, kind: str) -> None:
@@ -171,7 +171,7 @@ def _scanned(w: NodeWriter, op: Synapses) -> None:
     ]
     w.lines += loop("j", out.size, [f"{acc}[j] = 0;"])
     w.lines += loop("r", "head[0]", row)
-    emit_finish(w, total, op.bias, len(out.shape) - 1, (acc, strides_of(out.shape)))
+    w.lines += finish(w, total, op.bias, len(out.shape) - 1, (acc, strides_of(out.shape)))
 
 
 def _rows(op: Synapses, tensors: Mapping[str, Tensor]) -> Callable[[], tuple[Array, ...]]:

@@ -296,10 +296,11 @@ class Plan:
         ]
         self.blocks = blocks_of(self.graph, runs, self.root, self.slots.__contains__, self._gains)
         block = {name: i for i, b in enumerate(self.blocks) for name in b.nodes}
+        kept = set(own)
         passed = {
             root
             for e in self.graph.edges
-            if e.target in block and (root := self.root((e.source, e.output))) in set(own)
+            if e.target in block and (root := self.root((e.source, e.output))) in kept
             if block[e.target] != block[root[0]]
         }
         passed |= {key for key in own if key[0] in block and self.blocks[block[key[0]]].tiled}

@@ -16,7 +16,7 @@ from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.types import NumType, QType, Signal, Tensor
 from neurodeploy.semantics.c_eval import c_int
 
-__all__ = ["Sum", "emit_finish", "finish", "sum_of"]
+__all__ = ["Sum", "finish", "sum_of"]
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,6 @@ def sum_of(plan: Plan, x: Signal, weight: Tensor, out: Signal) -> Sum:
     if out.type.overflow == "saturate":
         return Sum("uint64_t", stored, out.type)
     return Sum(plan.sum_type(x.type, weight.type, out.type), stored, out.type)
-
-
-def emit_finish(
-    w: NodeWriter,
-    total: Sum,
-    bias: str | None,
-    axis: int,
-    acc: tuple[str, Sequence[int]],
-    out: str = "y",
-) -> None:
-    """Write the end of all sums of a node; see `finish`."""
-    w.lines += finish(w, total, bias, axis, acc, out)
 
 
 def finish(
