@@ -21,6 +21,7 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Output, Product, Reduce
 from neurodeploy.ir.ops import ArgMax, MaxPool, ReduceAxes, Synapses
 from neurodeploy.ir.state import StateSlot, graph_state
+from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.ir.types import NumType, Signal, expression_type
 from neurodeploy.semantics.linear import apply_map, finish_sum, synapse_order
 from neurodeploy.semantics.numpy_eval import Frame, evaluate, wider
@@ -216,7 +217,7 @@ class Stepper:
     def _synapses(
         self, node: Map, op: Synapses, edge: Edge, out: Signal, dtype: np.dtype[Any]
     ) -> Array:
-        source, target = self.tensors[op.source], self.tensors[op.target]
+        source, target = sources_of(self.tensors[op.starts]), self.tensors[op.target]
         delay = self.tensors[op.delay] if op.delay else np.zeros_like(source)
         order, rank = synapse_order(source, target, delay)
         total = np.zeros((self.samples, out.size), dtype)

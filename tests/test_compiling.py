@@ -80,9 +80,7 @@ def test_the_same_bytes_wherever_and_whenever(tmp_path: Path) -> None:
         assert tree(cwd / "here" / f"b{seed}") == first
 
 
-def test_no_path_host_or_date_in_any_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_path_host_or_date_in_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine's own name can be as short as a variable's.
     host = "a-host-of-this-name"
     monkeypatch.setattr(socket, "gethostname", lambda: host)

@@ -122,6 +122,8 @@ class DelayedLeaf(OneInputLeaf):
             target, within, tap = (np.zeros(1, np.int64) for _ in range(3))
         groups, per_group = int(self.module.groups), kernel.shape[1]
         source = within + per_group * (target // (kernel.shape[0] // groups))
+        order = np.argsort(source, kind="stable")
+        source, target, within, tap = (a[order] for a in (source, target, within, tap))
         bias = self.module.bias
         e = walk.emit
         weight = e.weight(_part(self.path, "weight"), kernel[target, within, tap])

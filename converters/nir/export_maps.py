@@ -11,6 +11,7 @@ from neurodeploy.converters.nir.primitives import Array, NirNode, Value
 from neurodeploy.errors import ConversionError, Finding
 from neurodeploy.ir.nodes import Map
 from neurodeploy.ir.ops import Conv, Dense, Pool, Reshape, Synapses, Window
+from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.ir.types import Tensor
 
 __all__ = ["map_node"]
@@ -143,7 +144,7 @@ def _flatten(arrived: Shape, left: Shape) -> NirNode | None:
 
 def _synapses(op: Synapses, arrived: Shape, tensors: Mapping[str, Tensor], dt: float) -> NirNode:
     weight = _floats(tensors[op.weight], "weight")
-    source, target = tensors[op.source].data, tensors[op.target].data
+    source, target = sources_of(tensors[op.starts].data), tensors[op.target].data
     size, out = prod(arrived), prod(op.shape)
     if op.delay is not None and tensors[op.delay].data.any():
         every = np.arange(size)

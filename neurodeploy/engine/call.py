@@ -14,9 +14,11 @@ from neurodeploy.engine.plan import ALIGNMENT
 from neurodeploy.engine.samples import Prepared
 from neurodeploy.engine.spike_log import Log
 
-__all__ = ["Call", "Job", "address", "aligned", "bind", "pointers"]
+__all__ = ["Call", "Job", "address", "bind", "placed", "pointers"]
 
 Array = npt.NDArray[Any]
+
+SHARED_BYTES = 1 << 20
 
 _POINTERS = ctypes.POINTER(ctypes.c_void_p)
 _NUMBERS = ctypes.POINTER(ctypes.c_int64)
@@ -98,8 +100,13 @@ def bind(job: Job, data: Any, memory: Array) -> Bound:
     return Bound(call, memory, [inputs, records, sample, step])
 
 
-def aligned(values: Array) -> Array:
-    """Copy an array to where a cache line begins: no row of a slab then takes one line more."""
+def placed(values: Array) -> Array:
+    """Copy an array to where a cache line begins: no row of a slab then takes one line more.
+
+    Of a large network the graph's own tensors, which are frozen, are used where they lie.
+    """
+    if values.nbytes > SHARED_BYTES and values.flags.c_contiguous and not values.flags.writeable:
+        return values
     memory = np.empty(values.nbytes + ALIGNMENT, np.uint8)
     begin = -address(memory) % ALIGNMENT
     copy: Array = memory[begin : begin + values.nbytes].view(values.dtype).reshape(values.shape)

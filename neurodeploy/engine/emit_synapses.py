@@ -20,7 +20,8 @@ from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
 from neurodeploy.ir.ops import Synapses
 from neurodeploy.ir.order import smallest_delay
-from neurodeploy.ir.types import Tensor
+from neurodeploy.ir.synapse_rows import sources_of
+from neurodeploy.ir.types import QType, Tensor
 
 __all__ = ["emit_synapses"]
 
@@ -68,10 +69,8 @@ def _send(w: NodeWriter, op: Synapses, kind: str) -> None:
     """Write the sums of this and later steps that meet the spikes of this one."""
     size, depth = w.out_signal().size, _ring(w)
     w.value("int64_t", "t", "t")
-    order = _by_source(op, w.plan.graph.tensors, w.signal(0).size)
-    late = w.plan.graph.tensors[str(op.delay)].data
     w.scratch("idx", "int32_t", w.signal(0).size + 4)
-    w.data("late", _narrow(depth), lambda: late[order()[2]], f"{op.delay}: delay of each synapse")
+    w.held("late", str(op.delay))
     _add_rows(w, op, kind, f"ring[((t + late[k]) & {depth - 1}) * {size} + to[k]] += w[k];")
 
 
@@ -100,10 +99,12 @@ def _add_rows(w: NodeWriter, op: Synapses, kind: str, add: str, first: Sequence[
     """Write the loops over spikes, ``first`` of each, and over the synapses ``k`` of each."""
     tensors, size = w.plan.graph.tensors, w.signal(0).size
     w.arrived(0, "x")
-    order = _by_source(op, tensors, size)
-    w.data("start", "int64_t", lambda: order()[0], f"{op.source}: first synapse of each source")
-    w.data("to", "int32_t", lambda: order()[1], f"{op.target}: target of each synapse")
-    w.data("w", kind, lambda: tensors[op.weight].data[order()[2]], op.weight)
+    w.held("start", op.starts)
+    w.held("to", op.target)
+    if isinstance(tensors[op.weight].type, QType):
+        w.held("w", op.weight)  # C widens what it adds up
+    else:
+        w.data("w", kind, lambda: tensors[op.weight].data, op.weight)
     each = loop("k", "end", [add], start="start[idx[e]]")
     w.lines.append(f"const nd_int n = nd_find(idx, x, {size});")
     w.lines += loop("e", "n", ["const nd_int end = start[idx[e] + 1];", *first, *each])
@@ -120,25 +121,6 @@ def _ring_slots(w: NodeWriter) -> int:
     return slots[(w.node.name, "ring")].shape[0]  # a power of two
 
 
-def _narrow(depth: int) -> str:
-    return "uint8_t" if depth <= 2**8 else "uint16_t" if depth <= 2**16 else "int32_t"
-
-
-def _by_source(
-    op: Synapses, tensors: Mapping[str, Tensor], sources: int
-) -> Callable[[], tuple[Array, ...]]:
-    """Give what sorts the synapses by source: starts, targets, order."""
-
-    @cache
-    def order() -> tuple[Array, ...]:
-        source = tensors[op.source].data
-        order = np.argsort(source, kind="stable")
-        start = np.searchsorted(source[order], np.arange(sources + 1))
-        return start, tensors[op.target].data[order], order
-
-    return order
-
-
 def _scanned(w: NodeWriter, op: Synapses) -> None:
     """Write rows of one delay and one source, the oldest delay first; each source is looked at."""
     tensors = w.plan.graph.tensors
@@ -151,14 +133,14 @@ def _scanned(w: NodeWriter, op: Synapses) -> None:
     if not total.in_place:
         w.scratch("acc", t, out.size)
     rows = _rows(op, tensors)
-    w.data("head", "int64_t", lambda: rows()[0], f"{op.source}: number of rows, their starts")
-    w.data("from", "int32_t", lambda: rows()[1], f"{op.source}: source of each row")
-    w.data("to", "int32_t", lambda: rows()[2], f"{op.source}: target of each synapse")
+    w.data("head", "int64_t", lambda: rows()[0], f"{op.starts}: number of rows, their starts")
+    w.data("from", "int32_t", lambda: rows()[1], f"{op.starts}: source of each row")
+    w.data("to", "int32_t", lambda: rows()[2], f"{op.starts}: target of each synapse")
     w.weights("w", t, lambda: tensors[op.weight].data[rows()[4]], op.weight)
     value = f"const {arrived} v = x[from[r]];"
     if op.delay is not None:
         depth = int(tensors[op.delay].data.max(initial=0)) + 1
-        w.data("late", "int32_t", lambda: rows()[3], f"{op.source}: delay of each row")
+        w.data("late", "int32_t", lambda: rows()[3], f"{op.starts}: delay of each row")
         w.state("history", "h")
         w.value("int64_t", "t", "t")
         past = f"h[(t + {depth} - late[r]) % {depth} * {size} + from[r]]"
@@ -179,7 +161,7 @@ def _rows(op: Synapses, tensors: Mapping[str, Tensor]) -> Callable[[], tuple[Arr
 
     @cache
     def rows() -> tuple[Array, ...]:
-        source = tensors[op.source].data.astype(np.int64)
+        source = sources_of(tensors[op.starts].data)
         target = tensors[op.target].data.astype(np.int64)
         delay = tensors[op.delay].data.astype(np.int64) if op.delay else np.zeros_like(source)
         order = np.lexsort((np.arange(source.size), source, -delay))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.cache import cached_library
-from neurodeploy.engine.call import Bound, Call, Job, address, aligned, bind, pointers
+from neurodeploy.engine.call import Bound, Call, Job, address, bind, placed, pointers
 from neurodeploy.engine.checks import check_keys, check_numbers, check_spikes, raise_inexact
 from neurodeploy.engine.compiler import INSTALL, Compiler, find_compiler
 from neurodeploy.engine.plan import ALIGNMENT, DTYPES
@@ -97,7 +97,7 @@ class Engine:
         self._check.restype = ctypes.c_int
         raise_inexact(self._check())
         require_bytes(self.workspace_bytes, "the state and the signals of one sample")
-        self._data = [aligned(make()) for make in unit.plan.data]
+        self._data = [placed(make()) for make in unit.plan.data]
         self._pointers = pointers(self._data)
         self._keys = all_outputs(graph)
         self._kept: list[Array] = []

@@ -122,9 +122,16 @@ class NodeWriter:
 
     def data(self, name: str, kind: str, make: Callable[[], Array], what: str) -> None:
         """Take an array of C type ``kind`` as the parameter ``name``."""
-        number = self.plan.add_data(lambda: make().astype(DTYPES[kind]), what)
+        number = self.plan.add_data(lambda: make().astype(DTYPES[kind], copy=False), what)
         place = self.plan.constant_at(kind, number)
         self.parameters.append((f"const {kind} *restrict {name}", place))
+
+    def held(self, name: str, tensor: str) -> str:
+        """Take a tensor of the graph where it lies, without a copy; give its C type."""
+        values = self.plan.graph.tensors[tensor].data
+        kind = next(k for k, dtype in DTYPES.items() if dtype == values.dtype)
+        self.data(name, kind, lambda: values, tensor)
+        return kind
 
     def weights(self, name: str, kind: str, make: Callable[[], Array], tensor: str) -> None:
         """Take weights that are added up in C type ``kind`` one by one."""

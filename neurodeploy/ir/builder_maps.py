@@ -30,6 +30,7 @@ from neurodeploy.ir.ops import (
 )
 from neurodeploy.ir.rules_map import map_signal
 from neurodeploy.ir.rules_reduce import product_signal, reduce_signal
+from neurodeploy.ir.synapse_rows import SynapseRows, sorted_synapses
 from neurodeploy.ir.types import QType, Signal, Tensor, tensor
 from neurodeploy.semantics.types import Float
 
@@ -175,12 +176,37 @@ class MapMethods:
         accumulator: QType | None = None,
         source: Iterable[str] = (),
     ) -> Ref:
-        """Add single synapses from flat source to flat target indices, each with its delay."""
-        w, b = self._weights(name, weight, bias)
-        names: list[str | None] = []
-        for key, given in (("source", source_index), ("target", target_index), ("delay", delay)):
-            names.append(None if given is None else self._index(f"{name}.{key}", given))
-        op = Synapses(tuple(shape), w, str(names[0]), str(names[1]), names[2], b, accumulator)
+        """Add single synapses from flat source to flat target indices, each with its delay.
+
+        They are stored sorted by source, and in the given order within one. Weights that are
+        named have to be in this order already.
+        """
+        with _located(name, tuple(source)):
+            rows = sorted_synapses(weight, source_index, target_index, delay, x.signal.size)
+        return self.synapse_rows(name, x, shape, rows, bias, accumulator=accumulator, source=source)
+
+    def synapse_rows(
+        self,
+        name: str,
+        x: Ref,
+        shape: tuple[int, ...],
+        rows: SynapseRows,
+        bias: Values | None = None,
+        *,
+        accumulator: QType | None = None,
+        source: Iterable[str] = (),
+    ) -> Ref:
+        """Add single synapses that are sorted by source, as `neurodeploy.connect` makes them."""
+        w, b = self._weights(name, rows.weight, bias)
+        op = Synapses(
+            tuple(shape),
+            w,
+            self._index(f"{name}.starts", rows.starts),
+            self._index(f"{name}.target", rows.target),
+            None if rows.delay is None else self._index(f"{name}.delay", rows.delay),
+            b,
+            accumulator,
+        )
         return self.map(name, op, x, source=source)
 
     def pool(

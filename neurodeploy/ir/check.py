@@ -34,7 +34,7 @@ def tensor_names(node: Node) -> Iterator[str]:
         yield from (p.tensor for p in node.params)
         yield from (s.initial for s in node.states)
     elif isinstance(node, Map):
-        for field in ("weight", "bias", "source", "target", "delay", "indices"):
+        for field in ("weight", "bias", "starts", "target", "delay", "indices"):
             name = getattr(node.op, field, None)
             if name is not None:
                 yield name

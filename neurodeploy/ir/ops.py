@@ -119,12 +119,13 @@ class Synapses:
 
     ``y[j](t) = sum_k weight[k] * x[source[k]](t - delay[k])`` over the k with target j, added
     oldest delay first, then by source, then in the given order. Several synapses may join the
-    same pair.
+    same pair. Synapses lie in rows, those of one source together: ``source[k]`` is the i with
+    ``starts[i] <= k < starts[i + 1]``.
 
     Attributes:
         shape: Shape of the output.
         weight: (synapses,).
-        source: Flat source index of each synapse.
+        starts: (sources + 1,), the first synapse of each source, and the number of all.
         target: Flat target index of each synapse.
         delay: Delay in steps of each synapse; None for none.
         bias: Of the output's shape, or None.
@@ -133,7 +134,7 @@ class Synapses:
 
     shape: tuple[int, ...]
     weight: str
-    source: str
+    starts: str
     target: str
     delay: str | None = None
     bias: str | None = None

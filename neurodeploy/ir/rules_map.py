@@ -232,16 +232,26 @@ def _synapses(op: Synapses, arrived: Sequence[Signal], tensors: Tensors) -> Sign
     out = Signal(op.shape, F32, "current")
     if any(n < 1 for n in op.shape):
         raise GraphError(f"shape {list(op.shape)}")
-    for name, limit in ((op.source, x.size), (op.target, out.size), (op.delay, 1 << 20)):
+    for name, length, limit in (
+        (op.starts, x.size + 1, weight.data.size + 1),
+        (op.target, weight.data.size, out.size),
+        (op.delay, weight.data.size, 1 << 20),
+    ):
         if name is None:
             continue
         index = tensors[name]
-        if index.data.shape != weight.data.shape or weight.data.ndim != 1:
-            raise GraphError(f"{name!r} and {op.weight!r} are not of one length")
+        if index.data.shape != (length,) or weight.data.ndim != 1:
+            raise GraphError(
+                f"{name!r} is {list(index.data.shape)}, due are [{length}]: {x.size} sources and "
+                f"weights {list(weight.data.shape)}"
+            )
         if not isinstance(index.type, QType):
             raise GraphError(f"{name!r} holds no integers")
         if index.data.size and (int(index.data.min()) < 0 or int(index.data.max()) >= limit):
             raise GraphError(f"{name!r} leaves 0 to {limit - 1}")
+    starts = tensors[op.starts].data
+    if starts[0] != 0 or starts[-1] != weight.data.size or (starts[1:] < starts[:-1]).any():
+        raise GraphError(f"{op.starts!r} does not rise from 0 to {weight.data.size}")
     # one row per target, so that the worst case is that of a single neuron
     bound = weight
     if isinstance(weight.type, QType):

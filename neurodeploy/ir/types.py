@@ -157,9 +157,8 @@ class Tensor:
     def digest(self) -> str:
         """SHA-256 over type, shape and little-endian bytes."""
         h = hashlib.sha256(f"{self.type!r} {self.data.shape}".encode())
-        h.update(
-            np.ascontiguousarray(self.data).astype(self.data.dtype.newbyteorder("<")).tobytes()
-        )
+        little = self.data.astype(self.data.dtype.newbyteorder("<"), order="C", copy=False)
+        h.update(little.reshape(-1).view(np.uint8).data)
         return h.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -172,6 +171,8 @@ class Tensor:
 def tensor(data: npt.ArrayLike, kind: NumType, *, name: str = "") -> Tensor:
     """Make a tensor: check that every value is one of the type, and freeze a copy.
 
+    An array that is frozen already, owns its memory and is of the type's storage is not copied.
+
     A float array is rounded once to the float type. Integers are never rounded: a value that is
     not an integer in range is refused.
 
@@ -182,6 +183,9 @@ def tensor(data: npt.ArrayLike, kind: NumType, *, name: str = "") -> Tensor:
     problem = _problem(array, kind)
     if problem:
         raise GraphError(Finding(problem, node=name))
+    own = array.base is None and not array.flags.writeable and array.flags.c_contiguous
+    if own and array.dtype == storage_dtype(kind):
+        return Tensor(array, kind)
     with np.errstate(over="ignore"):
         frozen = np.array(array, dtype=storage_dtype(kind), order="C", copy=True)
     if isinstance(kind, Float) and not np.isfinite(frozen).all():

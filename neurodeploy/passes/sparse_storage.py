@@ -10,6 +10,7 @@ import numpy as np
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Map
 from neurodeploy.ir.ops import Dense, Synapses
+from neurodeploy.ir.synapse_rows import row_starts
 from neurodeploy.ir.types import QType
 from neurodeploy.passes.rewire import Draft
 
@@ -40,18 +41,19 @@ def sparse_storage(graph: Graph, pays: Callable[[int, int, int], bool]) -> Graph
             continue
         order = np.lexsort((target, source))
         source, target = source[order], target[order]
+        starts = row_starts(source, x.size)
         names = {
             key: draft.store(f"{node.name}.{key}", values, kind, owner=node.name)
             for key, values, kind in (
                 ("synapses", weight.data[target, source], _unscaled(weight.type)),
-                ("source", source, QType(0, max(1, x.size - 1))),
+                ("starts", starts, QType(0, max(1, source.size))),
                 ("target", target, QType(0, max(1, weight.data.shape[0] - 1))),
             )
         }
         op = Synapses(
             shape=(weight.data.shape[0],),
             weight=names["synapses"],
-            source=names["source"],
+            starts=names["starts"],
             target=names["target"],
             bias=node.op.bias,
             accumulator=node.op.accumulator,

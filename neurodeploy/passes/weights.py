@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from neurodeploy.ir.ops import Conv, ConvTranspose, Dense, MapOp, Synapses
 from neurodeploy.ir.rules_map import fan_axes
+from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.ir.types import Signal, Tensor
 from neurodeploy.passes.rewire import Draft, rounding_margin
 from neurodeploy.passes.scaling import Scaling, uniform_along
@@ -51,7 +52,7 @@ def input_scaled(
     if not isinstance(op, Weighted) or not isinstance(tensors[op.weight].type, Float):
         return None
     if isinstance(op, Synapses):
-        at = tensors[op.source].data
+        at = sources_of(tensors[op.starts].data)
         scale = given.scale.reshape(-1)[at]
         return None if given.shifts else _checked(op, _weight(op, tensors) * scale, None, tensors)
     axis = fan_axes(op, given.scale.ndim) if isinstance(op, Dense) else 0

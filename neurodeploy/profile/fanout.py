@@ -40,6 +40,7 @@ from neurodeploy.ir.ops import (
     Window,
 )
 from neurodeploy.ir.rules_map import fan_axes
+from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.ir.types import Tensor
 
 __all__ = ["Counts64", "delayed_fanout", "dense_ops", "fanout", "padded_ops"]
@@ -102,7 +103,7 @@ def delayed_fanout(
         return ((0, fanout(op, in_shape, tensors)),)
     delay = tensors[op.delay].data
     live = tensors[op.weight].data != 0
-    source = tensors[op.source].data
+    source = sources_of(tensors[op.starts].data)
     return tuple(
         (int(d), _histogram(source[live & (delay == d)], in_shape)) for d in np.unique(delay)
     )
@@ -166,8 +167,11 @@ def _conv_transpose(op: ConvTranspose, in_shape: Shape, tensors: Tensors, live: 
 
 @_reach.register
 def _synapses(op: Synapses, in_shape: Shape, tensors: Tensors, live: bool) -> Counts64:
-    source = tensors[op.source].data
-    return _histogram(source[tensors[op.weight].data != 0] if live else source, in_shape)
+    if not live:
+        starts = tensors[op.starts].data.astype(np.int64)
+        return (starts[1:] - starts[:-1]).reshape(in_shape)
+    source = sources_of(tensors[op.starts].data)
+    return _histogram(source[tensors[op.weight].data != 0], in_shape)
 
 
 @_reach.register(Pool)

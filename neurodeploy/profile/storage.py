@@ -64,7 +64,7 @@ def node_tensors(node: Node) -> tuple[str, ...]:
     if isinstance(op, Dense | Conv | ConvTranspose):
         return (op.weight,) if op.bias is None else (op.weight, op.bias)
     if isinstance(op, Synapses):
-        names = (op.weight, op.source, op.target, op.delay, op.bias)
+        names = (op.weight, op.starts, op.target, op.delay, op.bias)
         return tuple(n for n in names if n is not None)
     return (op.indices,) if isinstance(op, Gather) else ()
 

@@ -155,7 +155,9 @@ class TorchStepper:
         return grown.to(torch.float32) if grown.is_floating_point() else grown != 0
 
     def _synapses(self, node: Map, op: Synapses, edge: Edge, out: Signal) -> Tensor:
-        weight, source, target = (self.tensors[n] for n in (op.weight, op.source, op.target))
+        weight, starts, target = (self.tensors[n] for n in (op.weight, op.starts, op.target))
+        every = torch.arange(len(starts) - 1, device=self.device)
+        source = every.repeat_interleave(starts.diff())
         delay = self.tensors[op.delay] if op.delay else torch.zeros_like(source)
         total = torch.zeros((self.samples, out.size), dtype=weight.dtype, device=self.device)
         for d in sorted(set(delay.tolist()), reverse=True):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from neurodeploy.errors import GraphError
 from neurodeploy.ir import BOOL, F32, F64, GraphBuilder, QType, tensor
 from neurodeploy.ir.builder_maps import Ref
-from neurodeploy.ir.ops import ArgMax, Dense, ReduceAxes, Reshape, Window
+from neurodeploy.ir.ops import ArgMax, Dense, ReduceAxes, Reshape, Synapses, Window
 from neurodeploy.ir.rules_map import refuse_empty_windows
 from neurodeploy.ir.types import Signal
 from neurodeploy.reference import simulate
@@ -217,11 +217,38 @@ def test_synapses() -> None:
         (([1.0], [0], [4]), "leaves 0 to 3"),
         (([1.0], [-1], [0]), "leave"),
         (([1.0, 2.0], [0], [0, 1]), "not of one length"),
+        (([1.0, 2.0], [0], [0]), r"due are \[2\]: 6 sources and weights \[2\]"),
+        (([1.0], [1, 0], [0, 1]), "not of one length"),
         (([1.0], [0], [0], [2**20]), "leaves 0 to"),
         (([1.0], [0.5], [0]), "where integers are due"),
+        (([1.0], [0], [0.5]), "where integers are due"),
+        (([1.0], [[0]], [[0]]), "where integers are due"),
     ):
         with pytest.raises(GraphError, match=text):
             b.synapses(f"bad {text}", x, (4,), *arguments)
+
+
+def test_synapses_are_sorted_by_source() -> None:
+    b, x = start((3,), BOOL)
+    made = b.synapses("s", x, (2,), [1.0, 2.0, 3.0, 4.0], [2, 0, 2, 0], [0, 1, 1, 0], [5, 6, 7, 8])
+    held = {name: t.data.tolist() for name, t in b.tensors.items()}
+    assert held["s.weight"] == [2.0, 4.0, 1.0, 3.0]
+    assert held["s.starts"] == [0, 2, 2, 4]
+    assert held["s.target"] == [1, 0, 0, 1]
+    assert held["s.delay"] == [6, 8, 5, 7]
+    shared = b.synapses("t", x, (2,), "s.weight", [0, 0, 2, 2], [0, 1, 0, 1])
+    assert made.signal == shared.signal
+    with pytest.raises(GraphError, match=r"'s\.weight' is not sorted by source"):
+        b.synapses("u", x, (2,), "s.weight", [2, 0, 2, 0], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("starts", [[0, 1, 0, 2], [1, 1, 1, 2], [0, 0, 1, 1]])
+def test_rows_that_do_not_rise_are_refused(starts: list[int]) -> None:
+    b, x = start((3,), BOOL)
+    b.synapses("s", x, (2,), [1.0, 2.0], [0, 2], [0, 1])
+    b.tensors["bad"] = tensor(starts, QType(0, 2))
+    with pytest.raises(GraphError, match="'bad' does not rise from 0 to 2"):
+        b.map("t", Synapses((2,), "s.weight", "bad", "s.target"), x)
 
 
 def test_inference_gives_what_the_builder_said() -> None:

@@ -46,7 +46,9 @@ def listed(graph: Graph, name: str) -> Iterator[tuple[int, float, int]]:
             for o in range(out[op.axis]):
                 yield int(flat(at)), float(weight[o, at[op.axis]]), 0
     elif isinstance(op, Synapses):
-        tensors = [graph.tensors[n].data for n in (op.source, op.weight)]
+        starts = graph.tensors[op.starts].data
+        source = [i for i in range(len(starts) - 1) for _ in range(starts[i], starts[i + 1])]
+        tensors = [np.array(source, int), graph.tensors[op.weight].data]
         delay = graph.tensors[op.delay].data if op.delay else np.zeros_like(tensors[0])
         for source, weight, lag in zip(*tensors, delay, strict=True):
             yield int(source), float(weight), int(lag)

@@ -11,7 +11,7 @@ import pytest
 from cell_runs import assert_same, drive, f32, run_cell
 from neurodeploy.errors import SemanticsError
 from neurodeploy.ir import GraphBuilder
-from neurodeploy.semantics.cells import ANALOG, BUILTIN, VARIANTS
+from neurodeploy.semantics.cells import ANALOG, BUILTIN, SOURCES, VARIANTS
 from neurodeploy.semantics.kinds import output_kind
 from neurodeploy.semantics.trace import _CELLS, cell_definition, trace
 from neurodeploy.semantics.types import BOOL, F32, Int
@@ -147,13 +147,13 @@ def test_the_list_of_cells_is_complete() -> None:
         for name, definition in _CELLS.items()
         if definition.function.__module__.startswith(package)
     }
-    assert {*BUILTIN, *ANALOG, *VARIANTS} == registered
+    assert {*BUILTIN, *ANALOG, *SOURCES, *VARIANTS} == registered
     assert list(BUILTIN) == sorted(BUILTIN)
     assert list(ANALOG) == sorted(ANALOG)
     assert list(VARIANTS) == sorted(VARIANTS)
 
 
-@pytest.mark.parametrize("name", [*BUILTIN, *ANALOG, *VARIANTS])
+@pytest.mark.parametrize("name", [*BUILTIN, *ANALOG, *SOURCES, *VARIANTS])
 def test_every_cell_says_what_it_computes(name: str) -> None:
     definition = cell_definition(name)
     assert definition.function.__doc__

@@ -20,6 +20,7 @@ from neurodeploy.semantics.cells import (
     neurons,
     nonlinear,
     offset,
+    poisson,
     quantised,
     rates,
     rectified,
@@ -33,6 +34,7 @@ from neurodeploy.semantics.cells import (
 __all__ = [
     "ANALOG",
     "BUILTIN",
+    "SOURCES",
     "VARIANTS",
     "activations",
     "alpha",
@@ -51,6 +53,7 @@ __all__ = [
     "neurons",
     "nonlinear",
     "offset",
+    "poisson",
     "quantised",
     "rates",
     "rectified",
@@ -124,6 +127,9 @@ ANALOG = (
     "to_code",
     "where",
 )
+
+# What draws at random. Random graphs leave these out: they have cells of their own that draw.
+SOURCES = ("poisson",)
 
 # Neurons of single frameworks (`neurodeploy.converters`). Random graphs leave these out: a
 # quadratic drive leaves the finite numbers, and their parameters have ranges of their own. Each
