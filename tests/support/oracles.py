@@ -102,6 +102,7 @@ ORACLES = {
     "faery": Kind(module="faery"),
     "aedat": Kind(module="aedat"),
     "numpy": Kind(module="numpy"),
+    "scipy": Kind(module="scipy"),
     "brute force": Kind(),
     "closed form": Kind(),
 }
