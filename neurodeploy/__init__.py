@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neurodeploy.errors import Finding, NeurodeployError
     from neurodeploy.ir.builder import GraphBuilder
     from neurodeploy.ir.graph import Change, Graph
+    from neurodeploy.long_recording import LongRecording, record
     from neurodeploy.quantizing import quantization_report, quantize
     from neurodeploy.recording import Recording
     from neurodeploy.semantics.language import fire, where
@@ -38,6 +39,7 @@ _WHERE = {
     "Finding": "neurodeploy.errors",
     "Graph": "neurodeploy.ir.graph",
     "GraphBuilder": "neurodeploy.ir.builder",
+    "LongRecording": "neurodeploy.long_recording",
     "NeurodeployError": "neurodeploy.errors",
     "Recording": "neurodeploy.recording",
     "Session": "neurodeploy.session",
@@ -54,6 +56,7 @@ _WHERE = {
     "profile": "neurodeploy.api",
     "quantization_report": "neurodeploy.quantizing",
     "quantize": "neurodeploy.quantizing",
+    "record": "neurodeploy.long_recording",
     "run": "neurodeploy.api",
     "save": "neurodeploy.api",
     "to_torch": "neurodeploy.training",
@@ -67,6 +70,7 @@ __all__ = [
     "Finding",
     "Graph",
     "GraphBuilder",
+    "LongRecording",
     "NeurodeployError",
     "Recording",
     "Session",
@@ -84,6 +88,7 @@ __all__ = [
     "profile",
     "quantization_report",
     "quantize",
+    "record",
     "run",
     "save",
     "to_torch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ from neurodeploy.errors import UsageError
 from neurodeploy.ir.graph import Graph
 
 if TYPE_CHECKING:
+    from neurodeploy.long_recording import LongRecording
     from neurodeploy.profile import Bill
 
 __all__ = ["compare", "profile", "run"]
@@ -42,7 +44,9 @@ def run(
     input_: Input,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="REC.npz", help="Recording to write."),
+        typer.Option(
+            "-o", "--out", metavar="REC.npz|REC.h5", help="Recording to write; .h5: as it runs."
+        ),
     ] = None,
     on: On = None,
     option: Options = None,
@@ -56,10 +60,30 @@ def run(
 ) -> None:
     """Run samples and print accuracy and spikes."""
     from neurodeploy import api
+    from neurodeploy.long_recording import record as write_long
 
     if out is not None:
-        check_place(out, ".npz")
+        check_place(out, ".h5" if out.suffix == ".h5" else ".npz")
     what = load_path(path, input_)
+    if out is not None and out.suffix == ".h5":
+        if on not in (None, "engine") or option or threads != 1:
+            raise UsageError("the engine writes an .h5 file on one thread", hint="leave out --on")
+        graph = what.graph if isinstance(what, Artifact) else what
+        started = time.perf_counter()
+        with session.progress("running") as progress:
+            made = write_long(
+                graph,
+                input_,
+                out,
+                timesteps=timesteps,
+                record=record,
+                layout=layout,
+                seed=seed,
+                progress=progress,
+            )
+        with made:
+            session.finish(*_long_summary(made, time.perf_counter() - started))
+        return
     with session.progress("running") as progress:
         if isinstance(what, Artifact):
             recording = what.run(
@@ -102,6 +126,32 @@ def run(
     for node, counts in recording.counts.items():
         lines.append(f"  {node}: {int(counts.sum())} spikes, {counts.mean():.1f} per sample")
     session.finish(document, "\n".join(lines))
+
+
+def _long_summary(made: LongRecording, seconds: float) -> tuple[dict[str, object], str]:
+    """Give the JSON and the lines that tell of a long recording."""
+    spikes = {
+        node if output == "out" else f"{node}.{output}": sum(
+            made.count(node, output, sample=i) for i in range(made.samples)
+        )
+        for node, output in made.spiking
+    }
+    document: dict[str, object] = {
+        "samples": made.samples,
+        "timesteps": made.timesteps,
+        "accuracy": None,
+        "steps_mean": float(made.timesteps),
+        "spikes": spikes,
+        "seconds": seconds,
+        "instructions_mean": None,
+        "runner": "engine",
+        "seed": made.seed,
+        "graph": made.graph,
+        "file": made.path,
+    }
+    lines = [f"{made.samples} samples, {made.timesteps} timesteps, {seconds:.3f} s, in {made.path}"]
+    lines += [f"  {name}: {count} spikes" for name, count in spikes.items()]
+    return document, "\n".join(lines)
 
 
 @verb("profile")
