@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from neurodeploy.engine.compiler import Compiler, compile_library
+from neurodeploy.engine.parts import Pieces, in_parts, whole
 from neurodeploy.errors import Finding, UnavailableTargetError
 
 __all__ = ["cache_folder", "cached_library", "cpu_features"]
@@ -60,32 +61,34 @@ def cpu_features() -> str:
     return "\n".join(found)
 
 
-def cached_library(text: str, compiler: Compiler) -> Path:
-    """Give the compiled form of ``text``, building it where the cache has none.
+def cached_library(pieces: Pieces, compiler: Compiler) -> Path:
+    """Give the compiled form of a unit, building it where the cache has none.
 
     Raises:
         UnavailableTargetError: the compiler failed, or the cache cannot be used.
     """
     folder = _private(cache_folder() / "engine")
-    parts = (text, compiler.identity, cpu_features())
+    parts = (whole(pieces), compiler.identity, cpu_features())
     key = hashlib.sha256("\0\0".join(parts).encode()).hexdigest()[:40]
     for entry in sorted(folder.glob(f"{key}-*.lib")):
         if _sound(entry):
             return entry
         entry.unlink(missing_ok=True)
-    return _enter(folder, key, _compiled(compiler, text, folder.parent / "zig"))
+    return _enter(folder, key, _compiled(compiler, pieces, folder.parent / "zig"))
 
 
-def _compiled(compiler: Compiler, text: str, zig_cache: Path) -> bytes:
+def _compiled(compiler: Compiler, pieces: Pieces, zig_cache: Path) -> bytes:
     """Compile; where that fails and the log tells everything, the source is kept."""
     scratch = Path(tempfile.mkdtemp(prefix="neurodeploy-"))
     kept = False
+    most = 1 if compiler.kind == "cc" else os.cpu_count() or 1  # whose flags are not known
+    texts = in_parts(pieces, most)
     try:
-        return compile_library(compiler, text, scratch, zig_cache).read_bytes()
+        return compile_library(compiler, texts, scratch, zig_cache).read_bytes()
     except UnavailableTargetError as error:
         kept = log.isEnabledFor(logging.DEBUG)
-        source = scratch / "unit.c"
-        if not kept or not source.is_file():
+        source = scratch / ("unit.c" if len(texts) == 1 else "")
+        if not kept or not source.exists():
             raise
         raise UnavailableTargetError(
             [

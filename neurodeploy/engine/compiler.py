@@ -10,8 +10,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +24,8 @@ __all__ = ["INSTALL", "Compiler", "compile_library", "find_compiler"]
 INSTALL = "pip install neurodeploy[toolchain]"
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 TIMEOUT = 900.0
+# in parts, the functions of nodes are seen by other parts, and by nothing outside
+PART_FLAGS = ["-DND_NODE=ND_APART", "-fvisibility=hidden"]
 
 CompilerKind = Literal["gcc", "clang", "zig", "cc"]
 
@@ -133,22 +137,50 @@ def _native(kind: CompilerKind) -> tuple[str, ...]:
     return ()
 
 
-def compile_library(compiler: Compiler, text: str, folder: Path, zig_cache: Path) -> Path:
-    """Compile ``text`` to a shared library in ``folder`` and give its path.
+def compile_library(
+    compiler: Compiler, texts: Sequence[str], folder: Path, zig_cache: Path
+) -> Path:
+    """Compile the parts of a unit to a shared library in ``folder`` and give its path.
 
     Raises:
         UnavailableTargetError: the compiler failed; the finding holds what it said.
     """
-    unit, library = folder / "unit.c", folder / "unit.lib"
-    unit.write_text(text, encoding="ascii", newline="\n")
-    call = [*compiler.command, *compiler.flags, "-o", library.name, unit.name, "-lm"]
     environment = dict(os.environ)
     if compiler.kind == "zig":
         environment.setdefault("ZIG_GLOBAL_CACHE_DIR", str(zig_cache))
         environment["ZIG_LOCAL_CACHE_DIR"] = str(folder / "zig")
+    call = partial(_call, compiler, folder, environment)
+    library = folder / "unit.lib"
+    if len(texts) == 1:
+        _write(folder / "unit.c", texts[0])
+        call(compiler.flags, library.name, ["unit.c", "-lm"])
+        return library
+    flags = [f for f in compiler.flags if f != "-shared"] + PART_FLAGS
+    for number, text in enumerate(texts):
+        _write(folder / f"part{number}.c", text)
+    names = [f"part{number}" for number in range(len(texts))]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(lambda n: call(flags, f"{n}.o", ["-c", f"{n}.c"]), names))
+    call(compiler.flags, library.name, [*(f"{n}.o" for n in names), "-lm"])
+    return library
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="ascii", newline="\n")
+
+
+def _call(
+    compiler: Compiler,
+    folder: Path,
+    environment: dict[str, str],
+    flags: Sequence[str],
+    made: str,
+    rest: Sequence[str],
+) -> None:
+    """Run the compiler once."""
     try:
         done = subprocess.run(
-            call,
+            [*compiler.command, *flags, "-o", made, *rest],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -161,7 +193,7 @@ def compile_library(compiler: Compiler, text: str, folder: Path, zig_cache: Path
         raise UnavailableTargetError(
             Finding(f"the C compiler {compiler.path!r} cannot be run: {error}", hint=INSTALL)
         ) from error
-    if done.returncode != 0 or not library.is_file():
+    if done.returncode != 0 or not (folder / made).is_file():
         said = (done.stderr or done.stdout).strip()[:2000]
         raise UnavailableTargetError(
             Finding(
@@ -170,4 +202,3 @@ def compile_library(compiler: Compiler, text: str, folder: Path, zig_cache: Path
                 hint=f"name another one in $CC, or {INSTALL}",
             )
         )
-    return library

@@ -61,7 +61,7 @@ def build(graph: Graph, *, compiler: Compiler | None = None) -> Engine:
     if found is None:
         raise MissingDependencyError("no C compiler was found", hint=INSTALL)
     unit = translate(graph)
-    return Engine(graph, unit, found, str(cached_library(unit.text, found)))
+    return Engine(graph, unit, found, str(cached_library(unit.pieces, found)))
 
 
 class Engine:

@@ -186,7 +186,7 @@ class Plan:
     @property
     def linkage(self) -> str:
         """How the functions of nodes are declared."""
-        return "static ND_APART"
+        return "ND_NODE"
 
     @property
     def sample_word(self) -> str:

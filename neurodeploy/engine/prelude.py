@@ -35,6 +35,9 @@ typedef int64_t nd_int; /* counts and indexes */
 #else
 #define ND_APART
 #endif
+#ifndef ND_NODE /* how the functions of nodes are declared: another way where they are in parts */
+#define ND_NODE static ND_APART
+#endif
 
 /* What one call runs, and on what. Strides are in elements. */
 typedef struct {

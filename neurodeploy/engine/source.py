@@ -18,8 +18,8 @@ from neurodeploy.engine.emit_shape import (
     emit_product,
 )
 from neurodeploy.engine.emit_synapses import emit_synapses
+from neurodeploy.engine.parts import Pieces, whole
 from neurodeploy.engine.plan import Plan
-from neurodeploy.engine.prelude import CHECK, HEAD, kernels
 from neurodeploy.engine.text import comment
 from neurodeploy.engine.tile import run_function, tile_function
 from neurodeploy.engine.writer import NodeWriter
@@ -41,7 +41,6 @@ from neurodeploy.ir.ops import (
     Reshape,
     Synapses,
 )
-from neurodeploy.semantics.c_helpers import needed_helpers
 
 __all__ = ["Unit", "emit_node", "source", "translate"]
 
@@ -51,12 +50,17 @@ class Unit:
     """A translation unit and what it runs on.
 
     Attributes:
-        text: The C text.
+        pieces: What it is made of.
         plan: Its workspace and its data.
     """
 
-    text: str
+    pieces: Pieces
     plan: Plan
+
+    @property
+    def text(self) -> str:
+        """The C text."""
+        return whole(self.pieces)
 
 
 def source(graph: Graph) -> str:
@@ -76,24 +80,10 @@ def translate(graph: Graph) -> Unit:
         if not isinstance(node, Input) and (node.name, node.outputs[0]) not in plan.aliases:
             w = writers[node.name] = NodeWriter(plan, node, number, tiled=node.name in tiled)
             emit_node(w, node)
-    functions = "\n".join(w.function() for w in writers.values())
-    steps = tile_function(plan, writers)
-    text = "\n".join(
-        part.strip("\n") + "\n"
-        for part in (
-            _title(graph),
-            HEAD,
-            needed_helpers(functions + steps),
-            kernels(functions + steps),
-            CHECK,
-            _data_comment(plan),
-            functions,
-            steps,
-            run_function(plan),
-        )
-        if part.strip()
-    )
-    return Unit(text, plan)
+    functions = tuple(w.function() for w in writers.values())
+    main = f"{tile_function(plan, writers)}\n{run_function(plan)}"
+    declarations = tuple(w.declaration() for w in writers.values())
+    return Unit(Pieces(_title(graph), _data_comment(plan), declarations, functions, main), plan)
 
 
 def emit_node(w: NodeWriter, node: Node) -> None:

@@ -180,15 +180,20 @@ class NodeWriter:
 
     def function(self) -> str:
         """Give the definition."""
-        declared = ",\n    ".join(p for p, _ in self.parameters)
         what = getattr(self.node, "op", None)
         title = f"{self.node.family} {type(what).__name__ if what else ''}".strip()
         head = comment(f"{self.number}: {self.node.name} ({title})")
         more = "" if self.sender is None else f"\n{self.sender.function()}"
-        return (
-            f"{head}\n{self.plan.linkage} void {self.name}(\n    {declared})\n{{\n"
-            f"{indented(self.lines)}\n}}\n{more}"
-        )
+        return f"{head}\n{self._signature()}\n{{\n{indented(self.lines)}\n}}\n{more}"
+
+    def declaration(self) -> str:
+        """Give the declaration."""
+        more = "" if self.sender is None else self.sender.declaration()
+        return f"{self._signature()};\n{more}"
+
+    def _signature(self) -> str:
+        declared = ",\n    ".join(p for p, _ in self.parameters)
+        return f"{self.plan.linkage} void {self.name}(\n    {declared})"
 
     def call(self) -> str:
         """Give the call: once per tile or step, or per sample where nothing else can come."""
