@@ -15,7 +15,7 @@ from neurodeploy.semantics.c_helpers import needed_helpers
 
 __all__ = ["PART_LINES", "Pieces", "in_parts", "whole"]
 
-PART_LINES = 400  # below, starting another compiler costs what it saves
+PART_LINES = 200  # below, starting another compiler costs what it saves
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def in_parts(pieces: Pieces, most: int) -> tuple[str, ...]:
     count = min(most, sum(lines) // PART_LINES)
     if count < 2:
         return (whole(pieces),)
-    groups = _balanced(lines, count)
+    groups = _balanced(lines, [*[0] * (count - 1), pieces.main.count("\n")])
     texts = []
     for number, group in enumerate(groups):
         functions = [pieces.functions[i] for i in group]
@@ -79,10 +79,15 @@ def _joined(*texts: str) -> str:
     return "\n".join(t.strip("\n") + "\n" for t in texts if t.strip())
 
 
-def _balanced(sizes: Sequence[int], count: int) -> list[list[int]]:
-    """Divide into groups: the largest first, each to the group that has least so far."""
-    groups: list[list[int]] = [[] for _ in range(count)]
-    total = [0] * count
+def _balanced(sizes: Sequence[int], begun: Sequence[int]) -> list[list[int]]:
+    """Divide into groups: the largest first, each to the group that has least so far.
+
+    Args:
+        sizes: What is divided.
+        begun: What each group has before.
+    """
+    groups: list[list[int]] = [[] for _ in begun]
+    total = list(begun)
     for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
         least = total.index(min(total))
         groups[least].append(i)
