@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurodeploy.semantics.surrogate import Surrogate, register_surrogate, surrogate
-    from neurodeploy.training.fitting import fit
+    from neurodeploy.training.fitting import distil, fit
     from neurodeploy.training.graph_module import GraphModule, from_torch, to_torch
     from neurodeploy.training.quantise_aware import quantization_aware
 
 __all__ = [
     "GraphModule",
     "Surrogate",
+    "distil",
     "fit",
     "from_torch",
     "quantization_aware",
@@ -36,7 +37,7 @@ __all__ = [
 
 
 # what stands in a file of its own
-_WHERE = {"fit": "fitting", "quantization_aware": "quantise_aware"}
+_WHERE = {"distil": "fitting", "fit": "fitting", "quantization_aware": "quantise_aware"}
 
 
 def __getattr__(name: str) -> Any:
