@@ -155,7 +155,7 @@ def test_no_undefined_behaviour(oracle: Ledger) -> None:
     ).stdout.strip()
     if not Path(named).is_file():
         pytest.skip("gcc has no libasan.so")
-    graphs, cells = sample_count(40, 4), sample_count(30, 3)
+    graphs, cells = sample_count(40, 2), sample_count(30, 2)
     done = subprocess.run(
         [sys.executable, "-c", _SANITIZED, str(graphs), str(cells)],
         cwd=Path(__file__).parents[2],

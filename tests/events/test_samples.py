@@ -15,6 +15,7 @@ from neurodeploy.errors import DataError, UsageError
 from neurodeploy.events import Events, event_data
 from neurodeploy.ir import BOOL, Graph, GraphBuilder, QType
 from oracles import Ledger
+from tiers import VERIFY
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -305,6 +306,7 @@ def test_braille_as_events_is_braille_as_frames(tmp_path: Path, oracle: Ledger) 
 @pytest.mark.skipif(
     not (DATA / "l2mu_braille7_weights.npz").is_file(), reason=f"no L2MU weights in {DATA}"
 )
+@pytest.mark.skipif(not VERIFY, reason="another ten seconds of one network: in the full tier")
 def test_the_published_network_reads_braille_from_events(oracle: Ledger) -> None:
     oracle("snntorch")
     from l2mu import braille, l2mu

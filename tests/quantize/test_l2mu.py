@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="the network is built in torch")
 pytest.importorskip("snntorch", reason="the network is built in snnTorch")
 
 import neurodeploy as nd  # noqa: E402
-from l2mu import DATA, braille, l2mu  # noqa: E402
+from l2mu import DATA, braille, l2mu_graph  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (DATA / "l2mu_braille7_weights.npz").is_file(), reason=f"no L2MU weights in {DATA}"
@@ -23,7 +23,7 @@ CALIBRATION = 64
 def test_accuracy(bits: int, points: float, oracle: Ledger) -> None:
     """On all 1,158 samples, of which the first 64 calibrate."""
     x, y = braille()
-    graph = nd.load(l2mu(), example=x[:4], time_axis=0, dt="1ms")
+    graph = l2mu_graph()
     made = nd.quantize(graph, data=x[:CALIBRATION], bits=bits)
     found = nd.run(made, x, y, on="engine")
     assert found.accuracy is not None

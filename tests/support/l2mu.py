@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["DATA", "L2mu", "braille", "l2mu"]
+import neurodeploy as nd
+
+__all__ = ["DATA", "L2mu", "braille", "l2mu", "l2mu_graph"]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -65,6 +68,12 @@ def l2mu() -> L2mu:
     if missing:
         raise ValueError(f"weights without a value: {sorted(missing)}")
     return net.eval()
+
+
+@cache
+def l2mu_graph() -> nd.Graph:
+    """Give the graph of the published network, which several tests share."""
+    return nd.load(l2mu(), example=braille()[0][:4], time_axis=0, dt="1ms")
 
 
 def braille() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

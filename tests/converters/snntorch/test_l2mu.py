@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("snntorch", reason="snntorch is not installed")
 
 import neurodeploy as nd  # noqa: E402
-from l2mu import DATA, braille, l2mu  # noqa: E402
+from l2mu import DATA, braille, l2mu, l2mu_graph  # noqa: E402
+from tiers import VERIFY  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (DATA / "l2mu_braille7_weights.npz").is_file(), reason=f"no L2MU weights in {DATA}"
@@ -23,7 +24,7 @@ FAN_OUT = {"spk_u": 7, "spk_m": 70 + 7 + 120, "spk_h": 70 + 120 + 7, "spk_output
 def test_all_samples(oracle: Ledger) -> None:
     """The figures are those of the publication, run again with torch on these files."""
     x, y = braille()
-    graph = nd.load(l2mu(), example=x[:4], time_axis=0, dt="1ms")
+    graph = l2mu_graph()
     found = nd.run(graph, x, y, on="engine")
     assert found.accuracy == pytest.approx(0.9853, abs=5e-5)
     means = {name: counts.mean() for name, counts in found.counts.items()}
@@ -47,7 +48,7 @@ def test_in_eager_mode(oracle: Ledger) -> None:
     """Sums of trained weights depend on their order; every spike is the same all the same."""
     x, _ = braille()
     net = l2mu()
-    graph = nd.load(net, example=x[:4], time_axis=0)
+    graph = l2mu_graph()
     found = nd.compare(net, graph, x[:4])
     assert found.verdict in ("exact", "near")
     assert {n.name for n in found.nodes} >= {"spk_u", "spk_m", "spk_h", "spk_output", "out"}
@@ -56,6 +57,7 @@ def test_in_eager_mode(oracle: Ledger) -> None:
     oracle("snntorch").record(spiking=True)
 
 
+@pytest.mark.skipif(not VERIFY, reason="another ten seconds of one network: in the full tier")
 def test_time_first(oracle: Ledger) -> None:
     """The same from time-first data, as loaders of events give it."""
     x, _ = braille()

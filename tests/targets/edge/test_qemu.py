@@ -93,11 +93,11 @@ def test_l2mu(machine: Ledger) -> None:
     """The recurrent Braille network: a whole sample of 256 steps, every state."""
     pytest.importorskip("torch", reason="the network is built in torch")
     pytest.importorskip("snntorch", reason="the network is built in snnTorch")
-    from l2mu import braille, l2mu
+    from l2mu import braille, l2mu_graph
 
     qemu = machine("qemu-system-arm")
     x, _ = braille()
-    made = nd.quantize(nd.load(l2mu(), example=x[:4], time_axis=0), data=x[:64])
+    made = nd.quantize(l2mu_graph(), data=x[:64])
     run = QemuRun(made, "cortex-m4")
     inputs = dict(as_samples(made, x[:1]).inputs)
     qemu.record(spiking=on_machine(run, inputs, x.shape[1], "l2mu"))
