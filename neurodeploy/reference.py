@@ -21,9 +21,8 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Output, Product, Reduce
 from neurodeploy.ir.ops import ArgMax, MaxPool, ReduceAxes, Synapses
 from neurodeploy.ir.state import StateSlot, graph_state
-from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.ir.types import NumType, Signal, expression_type
-from neurodeploy.semantics.linear import apply_map, finish_sum, synapse_order
+from neurodeploy.semantics.linear import apply_map, sum_synapses
 from neurodeploy.semantics.numpy_eval import Frame, evaluate, wider
 from neurodeploy.semantics.reduce import (
     apply_argmax,
@@ -217,20 +216,10 @@ class Stepper:
     def _synapses(
         self, node: Map, op: Synapses, edge: Edge, out: Signal, dtype: np.dtype[Any]
     ) -> Array:
-        source, target = sources_of(self.tensors[op.starts]), self.tensors[op.target]
-        delay = self.tensors[op.delay] if op.delay else np.zeros_like(source)
-        order, rank = synapse_order(source, target, delay)
-        total = np.zeros((self.samples, out.size), dtype)
-        weight = self.tensors[op.weight]
-        for r in range(int(rank.max(initial=-1)) + 1):
-            k = order[rank == r]  # at most one synapse of each target
-            for d in np.unique(delay[k]):
-                at = k[delay[k] == d]
-                x = self._read(edge) if d == 0 else self._past(node, int(d))
-                x = x.reshape(self.samples, -1).astype(dtype)
-                total[:, target[at]] += weight[at] * x[:, source[at]]
-        bias = self.tensors[op.bias] if op.bias else None
-        return finish_sum(total.reshape(-1, *out.shape), bias, len(out.shape) - 1, out)
+        def sent(delay: int) -> Array:
+            return self._past(node, delay) if delay else self._read(edge)
+
+        return sum_synapses(op, sent, out, self.tensors, dtype)
 
     def _past(self, node: Map, delay: int) -> Array:
         history = self.state[(node.name, "history")]

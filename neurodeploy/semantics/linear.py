@@ -7,7 +7,7 @@ sources and are vectorised over samples and targets only. Arrays are (N, \*shape
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import singledispatch
 from itertools import product
 from typing import Any
@@ -26,12 +26,14 @@ from neurodeploy.ir.ops import (
     Permute,
     Pool,
     Reshape,
+    Synapses,
     Window,
 )
 from neurodeploy.ir.rules_map import fan_axes
+from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.ir.types import QType, Signal
 
-__all__ = ["apply_map", "finish_sum", "synapse_order", "taps"]
+__all__ = ["apply_map", "finish_sum", "sum_synapses", "taps"]
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -217,6 +219,48 @@ def _gather(
 ) -> Array:
     taken: Array = arrived[0].take(tensors[op.indices], axis=op.axis + 1)
     return taken
+
+
+@_apply.register
+def _synapses(
+    op: Synapses, arrived: Sequence[Array], out: Signal, tensors: Arrays, dtype: np.dtype[Any]
+) -> Array:
+    if op.delay is not None:
+        raise InternalError("delayed synapses have a history")
+    return sum_synapses(op, lambda _: arrived[0], out, tensors, dtype)
+
+
+def sum_synapses(
+    op: Synapses,
+    sent: Callable[[int], Array],
+    out: Signal,
+    tensors: Arrays,
+    dtype: np.dtype[Any],
+) -> Array:
+    r"""Add up single synapses.
+
+    Args:
+        op: The synapses.
+        sent: Gives the signal of so many steps ago, (N, \*shape).
+        out: The signal that they send.
+        tensors: Weights and indices, already in the type of the computation.
+        dtype: Type of the computation.
+    """
+    source, target = sources_of(tensors[op.starts]), tensors[op.target]
+    delay = tensors[op.delay] if op.delay else np.zeros_like(source)
+    order, rank = synapse_order(source, target, delay)
+    weight = tensors[op.weight]
+    # in a loop whose synapses are all late, the signal of this step is not there yet
+    samples = sent(int(delay.min()) if delay.size else 0).shape[0]
+    total = np.zeros((samples, out.size), dtype)
+    for r in range(int(rank.max(initial=-1)) + 1):
+        k = order[rank == r]  # at most one synapse of each target
+        for d in np.unique(delay[k]):
+            at = k[delay[k] == d]
+            x = sent(int(d)).reshape(samples, -1).astype(dtype)
+            total[:, target[at]] += weight[at] * x[:, source[at]]
+    bias = tensors[op.bias] if op.bias else None
+    return finish_sum(total.reshape(-1, *out.shape), bias, len(out.shape) - 1, out)
 
 
 def synapse_order(source: Array, target: Array, delay: Array) -> tuple[Array, Array]:
