@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from neurodeploy.errors import Finding, NeurodeployError
     from neurodeploy.ir.builder import GraphBuilder
     from neurodeploy.ir.graph import Change, Graph
-    from neurodeploy.long_recording import LongRecording, record
+    from neurodeploy.long_recording import record
+    from neurodeploy.long_recording_file import LongRecording
     from neurodeploy.quantizing import quantization_report, quantize
     from neurodeploy.recording import Recording
     from neurodeploy.semantics.language import fire, where
@@ -39,7 +40,7 @@ _WHERE = {
     "Finding": "neurodeploy.errors",
     "Graph": "neurodeploy.ir.graph",
     "GraphBuilder": "neurodeploy.ir.builder",
-    "LongRecording": "neurodeploy.long_recording",
+    "LongRecording": "neurodeploy.long_recording_file",
     "NeurodeployError": "neurodeploy.errors",
     "Recording": "neurodeploy.recording",
     "Session": "neurodeploy.session",

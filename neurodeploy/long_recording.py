@@ -9,29 +9,29 @@ are written as in addresses (``%2F`` for a slash).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.data import Data, as_samples, timesteps_of
-from neurodeploy.errors import DataError, Finding, MissingDependencyError, UsageError
+from neurodeploy.errors import DataError, UsageError
 from neurodeploy.execute import check_seed, recorded_keys
+from neurodeploy.hdf5 import import_h5py
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.types import BOOL
+from neurodeploy.long_recording_file import FORMAT, LongRecording
 
 if TYPE_CHECKING:
-    from neurodeploy.engine.spike_log import Chunk, SpikeList
+    from neurodeploy.engine.spike_log import Chunk
 
-__all__ = ["LongRecording", "record"]
+__all__ = ["record"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
-FORMAT = "neurodeploy.long-recording"
-INSTALL = "pip install 'neurodeploy[events]'"
 ROWS = 1 << 14  # entries of a list that the file compresses together
 STEPS = 1000
 
@@ -89,7 +89,7 @@ def record(
     )
     part = Path(f"{os.fspath(path)}.part")
     try:
-        with _h5py().File(part, "w") as file:
+        with import_h5py("a long recording").File(part, "w") as file:
             file.attrs["format"] = FORMAT
             for name, value in (("graph", graph.digest), ("seed", seed), ("timesteps", total)):
                 file.attrs[name] = np.uint64(value) if name == "seed" else value
@@ -104,127 +104,6 @@ def record(
     finally:
         part.unlink(missing_ok=True)
     return LongRecording(path)
-
-
-class LongRecording:
-    """What `record` wrote, read from disk as it is asked for; a context manager.
-
-    Attributes:
-        path: The file.
-        graph: Digest of the graph that ran.
-        seed: Seed of the run.
-        timesteps: Steps of each sample.
-        samples: Number of samples.
-
-    Raises:
-        DataError: the file is missing, damaged, or no such recording.
-        MissingDependencyError: there is no h5py.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        try:
-            self._file: Any = _h5py().File(path, "r")
-        except OSError as error:
-            raise DataError(Finding(f"it cannot be read: {error}", node=self.path)) from error
-        attributes = self._file.attrs
-        if attributes.get("format") != FORMAT or "samples" not in self._file:
-            self.close()
-            raise DataError(Finding("it is no long recording", node=self.path))
-        self.graph = str(attributes["graph"])
-        self.seed, self.timesteps = int(attributes["seed"]), int(attributes["timesteps"])
-        self.samples = len(self._file["samples"])
-
-    @property
-    def spiking(self) -> tuple[Key, ...]:
-        """The outputs whose spikes are listed, by (node, output)."""
-        return tuple(_keys(self._file["samples/0"], "spikes"))
-
-    @property
-    def whole(self) -> tuple[Key, ...]:
-        """The outputs and states that are kept as arrays, by (node, output)."""
-        return tuple(_keys(self._file["samples/0"], "signals"))
-
-    def spikes(
-        self,
-        node: str,
-        output: str = "out",
-        *,
-        sample: int = 0,
-        begin: int = 0,
-        end: int | None = None,
-    ) -> SpikeList:
-        """Give the spikes of one sample from step ``begin`` to before ``end``.
-
-        Raises:
-            UsageError: they were not recorded, or there is no such sample or step.
-        """
-        from neurodeploy.engine.spike_log import SpikeList
-
-        group = self._held("spikes", node, output, sample)
-        steps = self._steps(begin, end)
-        ends = group["ends"][max(0, begin - 1) : steps.stop]
-        first = int(ends[0]) if begin else 0
-        ends = (ends[1:] if begin else ends) - first
-        count = int(ends[-1]) if ends.size else 0
-        shape = tuple(int(n) for n in group.attrs["shape"])
-        return SpikeList(shape, group["neurons"][first : first + count], ends[None])
-
-    def count(self, node: str, output: str = "out", *, sample: int = 0) -> int:
-        """Give the number of spikes of one sample.
-
-        Raises:
-            UsageError: they were not recorded, or there is no such sample.
-        """
-        return int(self._held("spikes", node, output, sample)["neurons"].shape[0])
-
-    def signal(
-        self,
-        node: str,
-        output: str = "out",
-        *,
-        sample: int = 0,
-        begin: int = 0,
-        end: int | None = None,
-    ) -> Array:
-        r"""Give the values of one sample from step ``begin`` to before ``end``, (steps, \*shape).
-
-        Raises:
-            UsageError: they were not recorded, or there is no such sample or step.
-        """
-        steps = self._steps(begin, end)
-        found: Array = self._held("signals", node, output, sample)["values"][begin : steps.stop]
-        return found
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> LongRecording:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _held(self, kind: str, node: str, output: str, sample: int) -> Any:
-        name = f"samples/{sample}/{kind}/{quote(node, safe='')}/{quote(output, safe='')}"
-        if not 0 <= sample < self.samples or name not in self._file:
-            known = ", ".join(".".join(key) for key in (*self.spiking, *self.whole))
-            raise UsageError(
-                Finding(
-                    f"no {kind} of {output!r} of sample {sample} are recorded",
-                    node,
-                    hint=f"samples 0 to {self.samples - 1}; recorded: {known}",
-                )
-            )
-        return self._file[name]
-
-    def _steps(self, begin: int, end: int | None) -> range:
-        last = self.timesteps if end is None else end
-        if not 0 <= begin <= last <= self.timesteps:
-            hint = f"0 <= begin <= end <= {self.timesteps}"
-            raise UsageError(f"steps from {begin} to {last}", hint=hint)
-        return range(begin, last)
 
 
 def _append(group: Any, chunk: Chunk) -> None:
@@ -266,17 +145,3 @@ def _extend(held: Any, values: Array) -> None:
     before = held.shape[0]
     held.resize(before + values.shape[0], axis=0)
     held[before:] = values
-
-
-def _keys(group: Any, kind: str) -> Iterator[Key]:
-    for node, outputs in group.get(kind, {}).items():
-        for output in outputs:
-            yield unquote(node), unquote(output)
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError(f"long recordings need h5py: {error}", hint=INSTALL) from error
-    return h5py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,11 +120,71 @@ def test_refused(tmp_path: Path) -> None:
                 call()
         with pytest.raises(UsageError, match="steps from 3 to 2"):
             made.spikes("y", begin=3, end=2)
-    (tmp_path / "no.h5").write_bytes(b"no HDF5")
-    h5py.File(tmp_path / "other.h5", "w").close()
-    for name, text in (("no.h5", "cannot be read"), ("other.h5", "no long recording")):
-        with pytest.raises(DataError, match=text):
-            nd.LongRecording(tmp_path / name)
+
+
+def _changed(name: str, file: Any) -> None:
+    """Do one kind of harm to a recording."""
+    group = file["samples/0/spikes/y/out"]
+    if name == "no format":
+        del file.attrs["format"]
+    elif name == "seed":
+        file.attrs["seed"] = "x"
+    elif name == "timesteps":
+        file.attrs["timesteps"] = 2**40
+    elif name == "no samples":
+        del file["samples/0"]
+    elif name == "linked":
+        del file["samples/0"]
+        file["samples/0"] = h5py.ExternalLink("/etc/hostname", "/")
+    elif name == "soft":
+        del group["ends"]
+        group["ends"] = h5py.SoftLink("/samples/0/spikes/y/out/neurons")
+    elif name == "ends":
+        group["ends"][2] = 10**9
+    elif name == "falling":
+        group["ends"][:] = group["ends"][:][::-1]
+    elif name == "neuron":
+        group["neurons"][0] = 8
+    elif name == "shape":
+        del group.attrs["shape"]
+    elif name == "floats":
+        del group["neurons"]
+        group["neurons"] = np.zeros(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no format", "no long recording"),
+        ("seed", "its seed is 'x'"),
+        ("timesteps", "1099511627776 rows are due"),
+        ("no samples", "no sample"),
+        ("linked", "link to another place"),
+        ("soft", "link to another place"),
+        ("ends", "do not rise"),
+        ("falling", "do not rise"),
+        ("neuron", r"outside of \[8\]"),
+        ("shape", "cannot be read"),
+        ("floats", "is float64 of shape"),
+    ],
+)
+def test_a_damaged_file(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    nd.record(network(), spikes(1, 30), path, record=None).close()
+    with h5py.File(path, "r+") as file:
+        _changed(name, file)
+    with pytest.raises(DataError, match=text):
+        nd.LongRecording(path).spikes("y")
+
+
+def test_cut_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    nd.record(network(), spikes(1, 30), path).close()
+    content = path.read_bytes()
+    for share in (0.0, 0.1, 0.5, 0.9):
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(DataError, match="cannot be read"):
+            nd.LongRecording(path)
 
 
 def test_a_run_that_fails_leaves_the_old_file(

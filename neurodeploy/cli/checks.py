@@ -26,7 +26,7 @@ from neurodeploy.errors import UsageError
 from neurodeploy.ir.graph import Graph
 
 if TYPE_CHECKING:
-    from neurodeploy.long_recording import LongRecording
+    from neurodeploy.long_recording_file import LongRecording
     from neurodeploy.profile import Bill
 
 __all__ = ["compare", "profile", "run"]

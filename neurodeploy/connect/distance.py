@@ -52,11 +52,12 @@ def by_distance(
     """
     neurons = int(np.prod(shape, dtype=np.int64))
     check_sizes(neurons, neurons, seed)
-    reach = int(np.floor(radius))
-    if radius < 0 or (wrapped and 2 * reach >= min(shape)):
+    if not 0 <= radius < np.inf or (wrapped and 2 * int(radius) >= min(shape)):
         hint = "from 0 on; on a torus below half of each axis"
         raise UsageError(Finding(f"{radius}", node="radius", value=radius, hint=hint))
-    steps = np.indices((2 * reach + 1,) * len(shape)).reshape(len(shape), -1) - reach
+    reach = np.minimum(int(radius), np.asarray(shape) - 1)
+    require_bytes(16 * int(np.prod(2 * reach + 1)), f"the neighbours within {radius}")
+    steps = np.indices(2 * reach + 1).reshape(len(shape), -1) - reach[:, None]
     far = np.sqrt((steps**2).sum(axis=0))
     near = (far <= radius) & (to_itself | (far > 0))
     steps, far = steps[:, near], far[near]

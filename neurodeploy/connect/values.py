@@ -24,18 +24,42 @@ PAIRS, WEIGHTS, DELAYS = range(3)  # what a generator is for
 
 
 def uniform(low: float, high: float) -> Drawn:
-    """Draw numbers from low to high, all alike."""
+    """Draw numbers from low to high, all alike.
+
+    Raises:
+        UsageError: high is below low, or one is no finite number.
+    """
+    _check_range(low, high)
     return partial(_uniform, low, high)
 
 
 def normal(mean: float, deviation: float, low: float = -np.inf, high: float = np.inf) -> Drawn:
-    """Draw from a normal distribution; what lies outside low to high is set to the end."""
+    """Draw from a normal distribution; what lies outside low to high is set to the end.
+
+    Raises:
+        UsageError: high is below low, or the deviation is negative.
+    """
+    if not (np.isfinite(mean) and 0 <= deviation < np.inf and low <= high):
+        what = f"mean {mean}, deviation {deviation}, from {low} to {high}"
+        raise UsageError(Finding(what, node="normal", hint="a deviation from 0 on, low <= high"))
     return partial(_normal, mean, deviation, low, high)
 
 
 def whole(low: int, high: int) -> Drawn:
-    """Draw whole numbers from low to high, both included, all alike."""
+    """Draw whole numbers from low to high, both included, all alike.
+
+    Raises:
+        UsageError: high is below low, or one is no whole number.
+    """
+    _check_range(low, high)
+    if low != int(low) or high != int(high):
+        raise UsageError(Finding(f"{low} to {high}", node="whole", hint="whole numbers"))
     return partial(_whole, low, high)
+
+
+def _check_range(low: float, high: float) -> None:
+    if not -np.inf < low <= high < np.inf:
+        raise UsageError(Finding(f"{low} to {high}", node="range", hint="low <= high, both finite"))
 
 
 def _uniform(low: float, high: float, rng: np.random.Generator, count: int) -> Array:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from neurodeploy.errors import DataError, Finding, MissingDependencyError
 from neurodeploy.events.decode_aedat import EVENT
 from neurodeploy.events.record import Events
+from neurodeploy.hdf5 import INSTALL, import_h5py, member
 from neurodeploy.ir.strict_json import shown
 from neurodeploy.memory import available_bytes, require_bytes
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "read_events"]
 
 Array = npt.NDArray[Any]
-INSTALL = "pip install 'neurodeploy[events]'"
+SHD = "the layout of SHD: spikes/times, spikes/units, labels"
 FIX = "a whole file; for other layouts, numpy.savez(path, events=events, offsets=offsets, y=y)"
 SUFFIXES = (".h5", ".hdf5", ".aedat4")
 MICROSECONDS = 1e6  # in a second
@@ -60,18 +61,15 @@ def read_events(path: str | os.PathLike[str]) -> Events:
 
 
 def _read_hdf5(file: Path) -> Events:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError(f"{file.suffix} needs h5py: {error}", hint=INSTALL) from error
+    h5py = import_h5py(file.suffix)
     try:
         with h5py.File(file, "r") as held:
-            spikes = _member(held, "spikes", h5py.Group)
-            times = _ragged(_member(spikes, "times", h5py.Dataset), "spikes/times", "f")
-            units = _ragged(_member(spikes, "units", h5py.Dataset), "spikes/units", "iu")
+            spikes = member(held, "spikes", h5py.Group, SHD)
+            times = _ragged(member(spikes, "times", h5py.Dataset, SHD), "spikes/times", "f")
+            units = _ragged(member(spikes, "units", h5py.Dataset, SHD), "spikes/units", "iu")
             labels = None
             if "labels" in held:
-                labels = _plain(_member(held, "labels", h5py.Dataset), "labels")
+                labels = _plain(member(held, "labels", h5py.Dataset), "labels")
     except DataError:
         raise
     except Exception as error:  # damage can raise anything, from OSError to UnicodeDecodeError
@@ -103,28 +101,6 @@ def _microseconds(t: Array, sample: int) -> Array:
         raise DataError(f"sample {sample}, event {at}: t is {t[at]} s")
     # cut off, as tonic's SHD does: a network that was trained on its frames sees the same ones
     return (wide * MICROSECONDS).astype(np.int64)
-
-
-def _member(group: h5py.Group, name: str, kind: type) -> Any:
-    """Give a member that lies in this very file.
-
-    Raises:
-        DataError: it is missing, of another kind, or leads to another file.
-    """
-    import h5py
-
-    link = group.get(name, getlink=True) if name in group else None
-    if link is None:
-        hint = "the layout of SHD: spikes/times, spikes/units, labels"
-        raise DataError(Finding("is missing", node=name, hint=hint))
-    if not isinstance(link, h5py.HardLink):
-        raise DataError(Finding("is a link to another place", node=name))
-    found = group[name]
-    if not isinstance(found, kind):
-        raise DataError(Finding(f"is no {kind.__name__.lower()}", node=name))
-    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-        raise DataError(Finding("keeps its numbers in another file", node=name))
-    return found
 
 
 def _ragged(data: h5py.Dataset, node: str, kinds: str) -> list[Array]:

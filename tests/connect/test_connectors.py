@@ -201,6 +201,12 @@ def test_in_a_graph(oracle: Ledger) -> None:
             r"3 values were asked for, \(2,\) were drawn",
         ),
         (partial(connect.by_distance, (3, 3), lambda d: d, -1.0, weight=1), "radius: -1.0"),
+        (partial(connect.by_distance, (3, 3), lambda d: d, float("nan"), weight=1), "radius: nan"),
+        (partial(connect.by_distance, (3, 0), lambda d: d, 1.0, weight=1), "sources: 0"),
+        (partial(connect.uniform, 2, 1), "range: 2 to 1"),
+        (partial(connect.uniform, 2, float("nan")), "range: 2 to nan"),
+        (partial(connect.whole, 0.5, 1), "whole: 0.5 to 1"),
+        (partial(connect.normal, 0, -1), "deviation -1"),
         (partial(connect.by_distance, (3, 3), lambda d: d, 3.0, weight=1), "no probabilities"),
         (
             partial(connect.by_distance, (9, 4), lambda d: 0 * d, 2.0, weight=1, wrapped=True),
