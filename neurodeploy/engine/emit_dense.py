@@ -7,12 +7,14 @@ so, and along an axis that others share, loops run over targets outside and visi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.engine.dense_kernel import DENSE_SHARE, ROWS
 from neurodeploy.engine.plan import DTYPES
 from neurodeploy.engine.sums import Sum, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
@@ -73,7 +75,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
     """Write sums over lists of the sources that are not zero, for some steps at a time."""
     weight = w.plan.graph.tensors[op.weight].data
     out = w.out_signal()
-    targets, sources = weight.shape
+    sources = weight.shape[1]
     t, size = total.kind, DTYPES[total.kind].itemsize
     w.data("w", t, lambda: tiled(weight.astype(DTYPES[t]), size), op.weight)
     spikes = arrived == "uint8_t"
@@ -113,7 +115,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
         "head[0] = 0;",
         *loop("r", rows, [*row, "head[r + 1] = n;"]),
         f"memset(idx + n, 0, {AHEAD} * sizeof *idx);",
-        f"nd_{form}_{t}({acc}, w, {lists}, {rows}, {sources}, {targets});",
+        *_added(w, total, acc, _Lists(form, lists, rows, most * outer), arrived, weight.shape),
         *end,
     ]
     if not w.tiled:
@@ -122,6 +124,56 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
     w.value("nd_int", "steps", w.tile_steps())
     some = f"const nd_int count = steps - s < {most} ? steps - s : {most};"
     w.lines += loop("s", "steps", [some, *body], step=most)
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The lists of some rows, as C.
+
+    Attributes:
+        form: ``spikes``, or ``values`` beside them.
+        names: The arrays of the lists.
+        rows: Number of rows.
+        most: Rows at most.
+    """
+
+    form: str
+    names: str
+    rows: str
+    most: int
+
+
+def _added(
+    w: NodeWriter, total: Sum, acc: str, lists: _Lists, arrived: str, shape: tuple[int, ...]
+) -> list[str]:
+    """Write the sums of all rows: from their lists, or of every source where few are 0.
+
+    Args:
+        w: The writer.
+        total: The sum.
+        acc: Where sums are written, as C.
+        lists: The lists; ``n`` is the number of all entries.
+        arrived: C type of ``from``, which holds the rows themselves.
+        shape: (targets, sources).
+    """
+    targets, sources = shape
+    t, form = total.kind, lists.form
+    if t not in ("float", "double") or lists.most < ROWS:
+        return [f"nd_{form}_{t}({acc}, w, {lists.names}, {lists.rows}, {sources}, {targets});"]
+    convert: list[str] = []
+    rows, share = f"({lists.rows})", int(100 * DENSE_SHARE)
+    names = lists.names.replace("head", "head + all")
+    if arrived != t:
+        w.scratch("whole", t, lists.most * sources)
+        convert = loop("i", f"all * {sources}", [f"whole[i] = ({t})from[i];"])
+    return [
+        "/* where few sources are 0, all are added: the same sums, bit by bit */",
+        f"const nd_int most = {rows} / {ROWS} * {ROWS};",
+        f"const nd_int all = 100 * n > {share} * {sources} * {rows} ? most : 0;",
+        *convert,
+        f"nd_all_{t}({acc}, w, {'whole' if convert else 'from'}, all, {sources}, {targets});",
+        f"nd_{form}_{t}({acc} + all * {targets}, w, {names}, {rows} - all, {sources}, {targets});",
+    ]
 
 
 def _plain_rows(w: NodeWriter, op: Dense, total: Sum, acc: str, outer: int) -> None:

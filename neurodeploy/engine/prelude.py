@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from neurodeploy.engine.dense_kernel import dense_kernel
 from neurodeploy.engine.emit_dense import AHEAD, SUB_BYTES, TILE_BYTES
 from neurodeploy.engine.grid import GRID_HELPERS
 from neurodeploy.engine.spike_log import LOG, LOG_TYPE
@@ -113,6 +114,8 @@ def kernels(text: str) -> str:
         if forms:
             found.append(_VECTOR_TYPE.replace("@KIND@", kind))
         found += [_kernel(form, kind) for form in forms]
+        if f"nd_all_{kind}(" in text:
+            found.append(dense_kernel(kind, TILE_BYTES, SUB_BYTES))
     head = _VECTORS if found else ""
     if "nd_find(" in text or "nd_list(" in text:
         found.append(_FIND)
