@@ -10,9 +10,8 @@ from __future__ import annotations
 __all__ = ["DENSE_SHARE", "dense_kernel"]
 
 ROWS = 4
-DENSE_SHARE = (
-    0.7  # of sources that are not 0; from there on this is faster: benchmarks/crossover.py
-)
+# of sources that are not 0, from which on all are visited; measured by benchmarks/crossover.py
+DENSE_SHARE = 0.7
 
 _FOUR = """
 /* What @N@ x 4 sums get from all sources. */
