@@ -109,14 +109,14 @@ def l2mu(*, apart: bool = False) -> Task:
         test, train = pick[: len(x) // 5], pick[len(x) // 5 :]
     return Task(
         graph, x[train[:128]], (x[train], y[train]), (x[test], y[test]), None,
-        {"4 bits": (4, 2e-4), "ternary": (50, 2e-3)} if apart
+        {"4 bits": (4, 2e-4), "ternary": (50, 2e-3), "floats": (20, 1e-3)} if apart
         else {"4 bits": (2, 2e-4), "ternary": (20, 1e-3)},
         distilled=apart,
     )  # fmt: skip
 
 
 def altered(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Shift events by up to 12 steps, lose up to a tenth of them, and mix every other sample."""
+    """Shift events by up to 12 steps, lose up to a tenth, and mix a few of another sample in."""
     samples, steps, _ = x.shape
     draw = {"generator": generator}
     at = torch.arange(steps)[None, :, None] - torch.randint(-12, 13, (samples, 1, 1), **draw)
@@ -124,9 +124,8 @@ def altered(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     moved = x.gather(1, at.clamp(0, steps - 1).expand_as(x)) * inside
     moved = moved * (torch.rand(x.shape, **draw) >= 0.1 * torch.rand(samples, 1, 1, **draw))
     other = moved[torch.randperm(samples, **draw)]
-    own = torch.rand(x.shape, **draw) < torch.rand(samples, 1, 1, **draw)
-    mixed = torch.rand(samples, 1, 1, **draw) < 0.5
-    return torch.where(mixed & ~own, other, moved)
+    share = torch.rand(samples, 1, 1, **draw) ** 3 * (torch.rand(samples, 1, 1, **draw) < 0.5)
+    return torch.where(torch.rand(x.shape, **draw) < share, other, moved)
 
 
 def accuracy(graph: nd.Graph, task: Task) -> str:
@@ -167,6 +166,12 @@ def main(names: list[str]) -> None:
                     fit(module, *task.train, timesteps=task.timesteps, epochs=epochs, rate=rate)
                 trained = from_torch(module, task.graph)
                 row[-1] = accuracy(nd.quantize(trained, data=task.calibration, scheme=scheme), task)
+            print(f"| {' | '.join(row)} |", flush=True)
+        if "floats" in task.training:
+            epochs, rate = task.training["floats"]
+            module = to_torch(task.graph)
+            fit(module, *task.train, epochs=epochs, rate=rate, progress=told)
+            row = [name, before, "floats", "-", accuracy(from_torch(module, task.graph), task)]
             print(f"| {' | '.join(row)} |", flush=True)
 
 
