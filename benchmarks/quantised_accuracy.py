@@ -8,7 +8,8 @@ the 10,000 digits. l2mu: the published recurrent Braille network, on all 1,158 s
 training data are among them, so that its figures say what quantisation changes and nothing else.
 l2mu-apart: the same, trained with rounding on four fifths of the samples, measured on the others;
 the float network is the teacher, and the events are shifted, thinned and mixed, for the samples are
-few.
+few. Its last row is the float network itself, trained on with the labels of these four fifths: its
+authors trained it on the others as well, as it seems, and these it then forgets.
 Data and weights are looked for in the folder DATA.
 """
 
