@@ -127,7 +127,12 @@ def _append(group: Any, chunk: Chunk) -> None:
 
 
 def _place(group: Any, kind: str, node: str, output: str) -> Any:
-    return group.require_group(f"{kind}/{quote(node, safe='')}/{quote(output, safe='')}")
+    return group.require_group(f"{kind}/{_written(node)}/{_written(output)}")
+
+
+def _written(name: str) -> str:
+    """Give a name as HDF5 takes it, to which a point alone is the group itself."""
+    return "%2E" if name == "." else quote(name, safe="")
 
 
 def _growing(group: Any, name: str, values: Array, rows: int) -> None:

@@ -78,6 +78,21 @@ def test_parts_of_a_recording(tmp_path: Path) -> None:
     made.close()
 
 
+def test_names_that_hdf5_keeps_for_itself(tmp_path: Path) -> None:
+    b = nd.GraphBuilder()
+    x = b.input("x", (3,))
+    for name in (".", "..", "/", "%2E", "a/./b"):
+        x = b.cell(name, "lif", x if name == "." else b.cell(f"to {name}", "spike_scale", x))
+    graph = b.output("y", x).build()
+    given = np.random.default_rng(0).random((1, 9, 3)).astype(np.float32) * 2
+    whole = nd.run(graph, given, record="all")
+    with nd.record(graph, given, tmp_path / "a.h5") as made:
+        assert {node for node, _ in made.spiking} >= {".", "..", "/", "%2E", "a/./b", "y"}
+        for node in (".", "..", "/", "%2E", "a/./b"):
+            assert (made.spikes(node).raster() == whole.spikes[node]).all()
+            assert whole.spikes[node].any()
+
+
 def test_memory_holds_some_steps_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     allocate = Engine._allocate
