@@ -164,8 +164,9 @@ def _choice_findings(node: Node) -> Iterator[Finding]:
 def _initial_findings(
     edge: Edge, signal: Signal, tensors: Mapping[str, Tensor]
 ) -> Iterator[Finding]:
-    if edge.delay == 0 and edge.initial != 0:
-        yield Finding("an edge without delay has an initial value", node=edge.key)
+    if edge.delay == 0:  # then none is ever read, and 0 may lie outside of the signal's range
+        if edge.initial != 0:
+            yield Finding("an edge without delay has an initial value", node=edge.key)
     elif isinstance(edge.initial, str):
         given = tensors[edge.initial]
         if given.data.shape != signal.shape or given.type != signal.type:

@@ -293,7 +293,12 @@ class Integers:
         return StateRef(ref.name, kind, name)
 
     def _initial_values(self) -> None:
-        """Give what arrives over a delay before the first value in steps of the signal."""
+        """Give what arrives over a delay before the first value in steps of the signal.
+
+        Raises:
+            QuantizationError: it lies outside of the range that was found for the signal.
+        """
+        outside: list[Finding] = []
         for edge in self.graph.edges:
             kind = self.graph.signal(edge).type
             if not edge.delay or not isinstance(kind, Float):
@@ -303,6 +308,13 @@ class Integers:
             start = edge.initial
             given = self.graph.tensors[start].data if isinstance(start, str) else np.asarray(start)
             whole = np.rint(given.astype(np.float64) / step).astype(np.int64)
+            held = expression_type(sent.type)
+            if isinstance(held, Int) and not held.lo <= whole.min() <= whole.max() <= held.hi:
+                what = f"{given} arrives before the first step, outside of {held.lo} to {held.hi}"
+                node = self.graph.node(edge.target)
+                hint = "an initial value among those that the signal takes"
+                outside.append(Finding(f"{what} steps", node.name, node.source, hint=hint))
+                continue
             initial: str | int = int(whole.reshape(-1)[0])
             if whole.size > 1:
                 wanted = start if isinstance(start, str) else f"{edge.key}.initial"
@@ -310,6 +322,8 @@ class Integers:
                 initial = self.draft.store(wanted, values, sent.type, owner="")
             here = self.draft.edges[(edge.target, edge.port)]
             self.draft.edges[(edge.target, edge.port)] = replace(here, initial=initial)
+        if outside:
+            raise QuantizationError(outside)
 
 
 def _range_of(whole: Array) -> QType:
