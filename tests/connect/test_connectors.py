@@ -142,7 +142,7 @@ MAKERS: dict[str, Callable[..., SynapseRows]] = {
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_the_same_ones_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_ones_again(name: str) -> None:
     make = partial(MAKERS[name], weight=connect.normal(0, 1), delay=connect.whole(1, 5))
     first, again, other = make(seed=1), make(seed=1), make(seed=2)
     for field in ("weight", "starts", "target", "delay"):
