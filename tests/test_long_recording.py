@@ -228,8 +228,8 @@ def code(command: list[str]) -> object:
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nd.save(network(), tmp_path / "net.nd")
     np.savez(tmp_path / "x.npz", x=spikes(2, 40))
-    command = ["run", str(tmp_path / "net.nd"), "--input", str(tmp_path / "x.npz"), "--record"]
-    command += ["all", "-o", str(tmp_path / "rec.h5")]
+    command = ["run", str(tmp_path / "net.nd"), "--input", str(tmp_path / "x.npz")]
+    command += ["-o", str(tmp_path / "rec.h5")]
     assert code([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     whole = nd.run(network(), spikes(2, 40), record="all", on="engine")

@@ -76,7 +76,7 @@ def run(
                 input_,
                 out,
                 timesteps=timesteps,
-                record=record,
+                record=record or "all",  # as `neurodeploy.record`
                 layout=layout,
                 seed=seed,
                 progress=progress,
