@@ -134,8 +134,10 @@ def _in_strips(
     A loop that stores bytes and floats is compiled for as many neurons at a time as there are
     bytes in a vector; its floats then do not fit into registers.
     """
-    stop = str(strip)
-    head = [f"int32_t {flag}_[{strip}];" for flag in flags]
+    # ND_STRIP: a vector at a time, where the compiler then keeps the flags in registers
+    step = f"ND_STRIP({strip})" if count % strip == 0 else f"{strip}"
+    stop = step
+    head = [f"int32_t {flag}_[{step}];" for flag in flags]
     if count % strip:
         head.append(f"const nd_int strip = {count} - b < {strip} ? {count} - b : {strip};")
         stop = "strip"
@@ -150,7 +152,7 @@ def _in_strips(
             *first,
             *loop("k", stop, bytes_of),
         ],
-        step=strip,
+        step=step,
     )
 
 

@@ -1,9 +1,9 @@
 """Single synapses in C, each with its own weight and delay.
 
-Spikes are listed, and each adds its own synapses alone. Where synapses have delays, a spike adds
-its weights to sums of later steps, which lie in a ring: a step's sum meets its terms by the time at
-which they were sent, then by source, which is the order of the reference. Other signals are kept in
-a history, and every source is looked at in each step.
+Spikes are listed (`engine.heard`), and each adds its own synapses alone. Where synapses have
+delays, a spike adds its weights to sums of later steps, which lie in a ring: a step's sum meets its
+terms by the time at which they were sent, then by source, which is the order of the reference.
+Other signals are kept in a history, and every source is looked at in each step.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.engine.plan import LIST_MORE
 from neurodeploy.engine.sums import finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
@@ -42,12 +43,12 @@ def _spikes(w: NodeWriter, op: Synapses) -> None:
     out = w.out_signal()
     total = sum_of(w.plan, w.signal(0), tensors[op.weight], out)
     t = total.kind
-    if w.node.name in w.plan.lists:
+    if w.node.name in w.plan.cleared:
         _cleared_by_spikes(w, op, t)
     elif op.delay is None:
         w.result("y")
         w.lines.append(f"memset(y, 0, {out.size} * sizeof *y);")
-        w.scratch("idx", "int32_t", w.signal(0).size + 4)
+        _listed(w)
         _add_rows(w, op, t, "y[to[k]] += w[k];")
     else:
         # where all are late, what arrives may be made after this node in the step
@@ -69,36 +70,62 @@ def _send(w: NodeWriter, op: Synapses, kind: str) -> None:
     """Write the sums of this and later steps that meet the spikes of this one."""
     size, depth = w.out_signal().size, _ring(w)
     w.value("int64_t", "t", "t")
-    w.scratch("idx", "int32_t", w.signal(0).size + 4)
+    _listed(w)
     w.held("late", str(op.delay))
     _add_rows(w, op, kind, f"ring[((t + late[k]) & {depth - 1}) * {size} + to[k]] += w[k];")
 
 
 def _cleared_by_spikes(w: NodeWriter, op: Synapses, kind: str) -> None:
     """Write sums that the spikes of a step clear again at its end, where they are few."""
-    sources, targets = w.signal(0).size, w.out_signal().size
-    last = sources + 4  # place in the list of their number; -1 where they were many
-    place = w.plan.at("int32_t", w.plan.lists[w.node.name])
+    targets = w.out_signal().size
+    place, own = w.plan.cleared[w.node.name], w.plan.hears(w.node.name) is None
+    few = w.plan.at("int32_t", place)  # their number; -1 where they were many
     w.result("y")
     w.value("int64_t", "t", "t")
-    w.value("int32_t *restrict", "idx", place)
+    w.value("int32_t *restrict", "few", few)
     w.lines.append(f"if (t == 0) memset(y, 0, {targets} * sizeof *y);")
+    _listed(w, f"{few} + 1" if own else "")
+    w.lines.append("nd_int all = 0;")
     _add_rows(w, op, kind, "y[to[k]] += w[k];", ["all += end - start[idx[e]];"])
-    w.lines.insert(1, "nd_int all = 0;")
-    w.lines.append(f"idx[{last}] = all < {max(1, targets // 8)} ? (int32_t)n : -1;")
+    w.lines.append(f"*few = all < {max(1, targets // 8)} ? (int32_t)n : -1;")
     end = w.sending()
     end.result("y")
-    end.value("const int32_t *restrict", "idx", place)
-    end.parameters += [p for p in w.parameters if p[0].endswith((" start", " to"))]
+    needed = (" few", " start", " to", " idx")
+    end.parameters += [_read_only(p) for p in w.parameters if p[0].endswith(needed)]
     each = loop("k", "start[idx[e] + 1]", ["y[to[k]] = 0;"], start="start[idx[e]]")
-    end.lines.append(f"if (idx[{last}] < 0) memset(y, 0, {targets} * sizeof *y);")
-    end.lines += loop("e", f"idx[{last}]", each)
+    end.lines.append(f"if (*few < 0) memset(y, 0, {targets} * sizeof *y);")
+    end.lines += loop("e", "*few", each)
+
+
+def _read_only(parameter: tuple[str, str]) -> tuple[str, str]:
+    declared, value = parameter
+    return (declared if declared.startswith("const ") else f"const {declared}", value)
+
+
+def _listed(w: NodeWriter, own: str = "") -> None:
+    """Write what gives the list ``idx`` of the ``n`` spikes that arrived.
+
+    Args:
+        w: The writer.
+        own: Place of a list that the node makes; scratch memory where it is empty.
+    """
+    size, heard = w.signal(0).size, w.plan.hears(w.node.name)
+    if heard is not None:
+        place = w.plan.at("int32_t", w.plan.heard_at[heard])
+        w.value("const int32_t *restrict", "idx", place)
+        w.lines.append(f"const nd_int n = idx[{size + LIST_MORE - 1}];")
+        return
+    w.arrived(0, "x")
+    if own:
+        w.value("int32_t *restrict", "idx", own)
+    else:
+        w.scratch("idx", "int32_t", size + LIST_MORE)
+    w.lines.append(f"const nd_int n = nd_find(idx, x, {size});")
 
 
 def _add_rows(w: NodeWriter, op: Synapses, kind: str, add: str, first: Sequence[str] = ()) -> None:
     """Write the loops over spikes, ``first`` of each, and over the synapses ``k`` of each."""
-    tensors, size = w.plan.graph.tensors, w.signal(0).size
-    w.arrived(0, "x")
+    tensors = w.plan.graph.tensors
     w.held("start", op.starts)
     w.held("to", op.target)
     if isinstance(tensors[op.weight].type, QType):
@@ -106,7 +133,6 @@ def _add_rows(w: NodeWriter, op: Synapses, kind: str, add: str, first: Sequence[
     else:
         w.data("w", kind, lambda: tensors[op.weight].data, op.weight)
     each = loop("k", "end", [add], start="start[idx[e]]")
-    w.lines.append(f"const nd_int n = nd_find(idx, x, {size});")
     w.lines += loop("e", "n", ["const nd_int end = start[idx[e] + 1];", *first, *each])
 
 

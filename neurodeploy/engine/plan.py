@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.blocks import Block, blocks_of
+from neurodeploy.engine.heard import Heard, heard
 from neurodeploy.engine.layout import channels_last, last_strides
 from neurodeploy.engine.rings import lists_spikes, ring_slot
 from neurodeploy.engine.rows import Rows, plain_rows
@@ -33,13 +34,14 @@ from neurodeploy.reference import compute_dtype
 from neurodeploy.semantics.c_eval import c_type, fits_int32
 from neurodeploy.semantics.types import Type
 
-__all__ = ["ALIGNMENT", "DTYPES", "Plan", "padded"]
+__all__ = ["ALIGNMENT", "DTYPES", "LIST_MORE", "Plan", "padded"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
 
 ALIGNMENT = 64
 TILE_STEPS = 64  # steps of a tile at most
+LIST_MORE = 5  # a list of spikes: four that may be overwritten, and their number
 PASSED_BYTES = 1 << 18  # what blocks pass on to each other in a tile is to stay in the cache
 DTYPES: dict[str, np.dtype[Any]] = {
     "uint8_t": np.dtype(np.uint8),
@@ -68,7 +70,11 @@ class Plan:
         passed: Signals that have room for every step of a tile.
         tile: Steps of a tile.
         last: Signals that have their channels last in memory.
-        lists: Byte offset of the spikes of a step, for synapses whose sums are cleared by them.
+        heard: Lists of spikes that are made for all synapses that are driven by them.
+        heard_at: Byte offset of each of these lists; behind as many entries as there are neurons,
+            four that may be overwritten, and the number of spikes.
+        cleared: By synapses whose sums are cleared by the spikes of a step: byte offset of the
+            number of spikes, -1 where they were many, and of their list where it is their own.
         constant: Nodes that need one computation per sample where these inputs, by number, are
             presented unchanged.
         data: What makes each array, by number; array 0 is the image of the initial state.
@@ -83,7 +89,9 @@ class Plan:
     passed: frozenset[Key] = frozenset()
     tile: int = 1
     last: frozenset[Key] = frozenset()
-    lists: dict[str, int] = field(default_factory=dict)
+    heard: tuple[Heard, ...] = ()
+    heard_at: dict[Heard, int] = field(default_factory=dict)
+    cleared: dict[str, int] = field(default_factory=dict)
     constant: dict[str, frozenset[int]] = field(default_factory=dict)
     data: list[Callable[[], Array]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -98,21 +106,31 @@ class Plan:
             ring_slot(self.graph, s) if s.role == "history" and self.lists_spikes(s.owner) else s
             for s in graph_state(self.graph)
         )
+        self._stateful = {(s.owner, s.name) for s in self.states}
         self.place()
 
     # -- what another plan of the same program may do otherwise -------------------------------
 
     def place(self) -> None:
         """Give everything its place."""
-        for slot in self.states:
-            kind = self.stored_slot(slot)
-            self.slots[(slot.owner, slot.name)] = self.reserved(kind, slot.size)
-        self.state_bytes = self.end
         own: list[Key] = []
         for node in self.graph.nodes:
             self._place_constant(node)
             own += [(node.name, o) for o in node.outputs if not self.shares(node, (node.name, o))]
         self._divide(own)
+        self.heard = heard(self.graph, self.blocks, self.root, self.constant, self.lists_spikes)
+        without = {key for h in self.heard for key in h.edges}
+        self.states = tuple(s for s in self.states if s.role != "line" or s.owner not in without)
+        for slot in self.states:
+            kind = self.stored_slot(slot)
+            self.slots[(slot.owner, slot.name)] = self.reserved(kind, slot.size)
+        for late in (True, False):
+            # those of a step before are state: a sample begins without spikes
+            for made in (h for h in self.heard if h.late == late):
+                size = self.graph.signals[made.signal].size
+                self.heard_at[made] = self.reserved("int32_t", size + LIST_MORE)
+            if late:
+                self.state_bytes = self.end
         self.last = channels_last(self.graph, self.aliases)
         for key in own:
             steps = self.tile if key in self.passed else 1
@@ -122,7 +140,8 @@ class Plan:
             # a held input is summed once for all steps: its sums have to stay
             stay = name in self.constant or (name, "out") in self.passed
             if op.delay is None and op.bias is None and not stay:
-                self.lists[name] = self.reserved("int32_t", spikes + 5)
+                length = 1 if self.hears(name) else spikes + LIST_MORE
+                self.cleared[name] = self.reserved("int32_t", length)
         self.scratch_offset = self.end
         self.add_data(self._image, "initial state")
 
@@ -177,6 +196,10 @@ class Plan:
     def visits_all(self, node: str) -> bool:
         """Say whether a projection visits every source, zeros too: where few are zero."""
         return False
+
+    def hears(self, node: str) -> Heard | None:
+        """Give the list of spikes that a node reads; None where it looks for them itself."""
+        return next((h for h in self.heard if node in h.readers), None)
 
     @property
     def plain(self) -> bool:
@@ -261,7 +284,7 @@ class Plan:
 
     def shares(self, node: Node, key: Key) -> bool:
         """Say whether a signal needs no memory: it is an input, a state, or another unchanged."""
-        if isinstance(node, Input) or (isinstance(node, Cell) and key in self.slots):
+        if isinstance(node, Input) or (isinstance(node, Cell) and key in self._stateful):
             return True
         edges = self.graph.edges_into[node.name]
         through = isinstance(node, Output) or (isinstance(node, Map) and _is_reshape(node))
@@ -294,7 +317,9 @@ class Plan:
             for n in self.graph.nodes
             if n.name not in self.inputs and (n.name, n.outputs[0]) not in self.aliases
         ]
-        self.blocks = blocks_of(self.graph, runs, self.root, self.slots.__contains__, self._gains)
+        self.blocks = blocks_of(
+            self.graph, runs, self.root, self._stateful.__contains__, self._gains
+        )
         block = {name: i for i, b in enumerate(self.blocks) for name in b.nodes}
         kept = set(own)
         passed = {

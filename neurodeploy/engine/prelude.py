@@ -5,7 +5,7 @@ from __future__ import annotations
 from neurodeploy.engine.dense_kernel import dense_kernel
 from neurodeploy.engine.emit_dense import AHEAD, SUB_BYTES, TILE_BYTES
 from neurodeploy.engine.grid import GRID_HELPERS
-from neurodeploy.engine.spike_log import LOG, LOG_TYPE
+from neurodeploy.engine.spike_log import LOG, LOG_FORMS, LOG_TYPE
 
 __all__ = ["CHECK", "HEAD", "kernels"]
 
@@ -106,6 +106,16 @@ _VECTORS = """
 """
 
 
+_STRIP = """
+/* Neurons of a strip: with these vectors a compiler that has them keeps 16 in registers. */
+#if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
+#define ND_STRIP(N) 16
+#else
+#define ND_STRIP(N) N
+#endif
+"""
+
+
 def kernels(text: str) -> str:
     """Give the kernels that ``text`` calls."""
     found = []
@@ -116,11 +126,12 @@ def kernels(text: str) -> str:
         found += [_kernel(form, kind) for form in forms]
         if f"nd_all_{kind}(" in text:
             found.append(dense_kernel(kind, TILE_BYTES, SUB_BYTES))
-    head = _VECTORS if found else ""
+    head = (_STRIP if "ND_STRIP(" in text else "") + (_VECTORS if found else "")
+    logs = [form for name, form in LOG_FORMS.items() if f"{name}(" in text]
     if "nd_find(" in text or "nd_list(" in text:
         found.append(_FIND)
-    if "nd_list(" in text:
-        found.append(LOG)
+    if logs:
+        found += [LOG, *logs]
     grid = GRID_HELPERS if "nd_first(" in text else ""
     return head + "".join(found) + grid
 

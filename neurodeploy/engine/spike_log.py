@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from neurodeploy.errors import DataError, Finding
 
-__all__ = ["LOG", "LOG_TYPE", "Chunk", "Log", "SpikeList", "joined", "taken"]
+__all__ = ["LOG", "LOG_FORMS", "LOG_TYPE", "Chunk", "Log", "SpikeList", "joined", "taken"]
 
 Array = npt.NDArray[Any]
 
@@ -33,21 +33,19 @@ typedef struct {
 """
 
 LOG = """
-/* List the spikes of a step, whose place in (samples, steps) is `at`. */
-static void nd_list(nd_log *log, const uint8_t *restrict x, int64_t count, int64_t at)
+/* Make room for `count` more spikes and for what may be overwritten; 0 where there is no memory. */
+static int nd_room(nd_log *log, int64_t count)
 {
-  if (log->room - log->count < count + 4) {
-    const int64_t room = 2 * log->room + count + 4;
-    int32_t *more = (int32_t *)realloc(log->neurons, (size_t)room * sizeof *more);
-    if (more == NULL) {
-      log->failed = 1;
-      return;
-    }
-    log->neurons = more;
-    log->room = room;
+  if (log->room - log->count >= count + 4) return 1;
+  const int64_t room = 2 * log->room + count + 4;
+  int32_t *more = (int32_t *)realloc(log->neurons, (size_t)room * sizeof *more);
+  if (more == NULL) {
+    log->failed = 1;
+    return 0;
   }
-  log->count += nd_find(log->neurons + log->count, x, count);
-  log->ends[at] = log->count;
+  log->neurons = more;
+  log->room = room;
+  return 1;
 }
 
 /* Give back the memory of a list. */
@@ -58,6 +56,28 @@ ND_EXPORT void nd_forget(nd_log *log)
   log->room = log->count = 0;
 }
 """
+
+LOG_FORMS = {
+    "nd_list": """
+/* List the spikes of a step, whose place in (samples, steps) is `at`. */
+static void nd_list(nd_log *log, const uint8_t *restrict x, int64_t count, int64_t at)
+{
+  if (nd_room(log, count) == 0) return;
+  log->count += nd_find(log->neurons + log->count, x, count);
+  log->ends[at] = log->count;
+}
+""",
+    "nd_append": """
+/* List the spikes of a step that are listed already. */
+static void nd_append(nd_log *log, const int32_t *restrict list, int64_t count, int64_t at)
+{
+  if (nd_room(log, count) == 0) return;
+  memcpy(log->neurons + log->count, list, (size_t)count * sizeof *list);
+  log->count += count;
+  log->ends[at] = log->count;
+}
+""",
+}
 
 
 class Log(ctypes.Structure):

@@ -34,7 +34,7 @@ def indented(lines: Sequence[str], depth: int = 1) -> str:
 
 
 def loop(
-    name: str, stop: int | str, body: Sequence[str], *, start: int | str = 0, step: int = 1
+    name: str, stop: int | str, body: Sequence[str], *, start: int | str = 0, step: int | str = 1
 ) -> list[str]:
     """Give a counted loop; none where it runs once from 0."""
     if start == 0 and stop == 1:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from neurodeploy.engine.blocks import Block
-from neurodeploy.engine.plan import Plan
+from neurodeploy.engine.heard import Heard
+from neurodeploy.engine.plan import LIST_MORE, Plan
 from neurodeploy.engine.text import collapsed, comment, indented, linear, loop, nest, strides_of
 from neurodeploy.engine.writer import NodeWriter, signal_pointer
 from neurodeploy.ir.types import BOOL
@@ -36,7 +37,7 @@ def tile_function(plan: Plan, writers: Mapping[str, NodeWriter]) -> str:
         recorded |= set(keys)
         body += _block(plan, block, writers, keys)
     # what no function makes: inputs, and what is one unchanged
-    body += _per_step(_records(plan, [k for k in all_outputs(plan.graph) if k not in recorded]))
+    body += _per_step(_recorded(plan, [k for k in all_outputs(plan.graph) if k not in recorded]))
     return (
         "/* Sample `row`, steps `begin` and the next ones, at most those of a tile. The first one\n"
         "   stands at place `at` of inputs and records. */\n"
@@ -71,13 +72,36 @@ def run_function(plan: Plan) -> str:
 def _block(
     plan: Plan, block: Block, writers: Mapping[str, NodeWriter], keys: Collection[Key]
 ) -> list[str]:
-    records = _records(plan, keys)
     if block.tiled:
-        return [writers[block.nodes[0]].call(), *_per_step(records)]
-    calls = [writers[name].call() for name in block.nodes]
+        return [writers[block.nodes[0]].call(), *_per_step(_recorded(plan, keys))]
+    here = [h for h in plan.heard if h.readers[0] in block.nodes]
+    calls = _made(plan, [h for h in here if not h.late and h.signal[0] not in block.nodes])
+    for name in block.nodes:
+        calls.append(writers[name].call())
+        calls += _made(plan, [h for h in here if not h.late and h.signal[0] == name])
     senders = [writers[name].sender for name in block.nodes]
     sent = [sender.call() for sender in senders if sender is not None]
-    return _per_step([*calls, *records, *sent, *delay_statements(plan, block.nodes)])
+    # senders clear sums, which are recorded before, by lists that are then made anew
+    late = _made(plan, [h for h in here if h.late])
+    end = [*late, *_logs(plan, keys, here), *delay_statements(plan, block.nodes)]
+    return _per_step([*calls, *_records(plan, keys), *sent, *end])
+
+
+def _made(plan: Plan, lists: Iterable[Heard]) -> list[str]:
+    """Make lists of the spikes of this step."""
+    lines: list[str] = []
+    for made in lists:
+        size = plan.graph.signals[made.signal].size
+        place = plan.at("int32_t", plan.heard_at[made])
+        lines += [
+            comment(f"spikes of {'.'.join(made.signal)}"),
+            "{",
+            f"int32_t *list = {place};",
+            f"list[{size + LIST_MORE - 1}] = (int32_t)nd_find("
+            f"list, {signal_pointer(plan, made.signal)}, {size});",
+            "}",
+        ]
+    return lines
 
 
 def _per_step(body: list[str]) -> list[str]:
@@ -88,6 +112,10 @@ def _per_step(body: list[str]) -> list[str]:
 
 def _keys_of(plan: Plan, nodes: Collection[str]) -> list[Key]:
     return [key for key in all_outputs(plan.graph) if plan.root(key)[0] in nodes]
+
+
+def _recorded(plan: Plan, keys: Collection[Key]) -> list[str]:
+    return [*_records(plan, keys), *_logs(plan, keys)]
 
 
 def _records(plan: Plan, keys: Collection[Key]) -> list[str]:
@@ -118,10 +146,27 @@ def _records(plan: Plan, keys: Collection[Key]) -> list[str]:
             lines.append(f"const {kind} *from = {pointer};")
             lines += loop("i", signal.size, ["to[i] = from[i];"])
         lines.append("}")
-        if signal.type == BOOL:
-            at = f"{pointer}, {signal.size}, row * c->steps + at + s"
-            lines.append(f"if (c->logs != NULL && c->logs[{number[key]}].ends != NULL) {{")
-            lines += [f"nd_list(&c->logs[{number[key]}], {at});", "}"]
+    return lines
+
+
+def _logs(plan: Plan, keys: Collection[Key], lists: Iterable[Heard] = ()) -> list[str]:
+    """List the spikes of those that are asked for; a list that was made is copied."""
+    number = {key: i for i, key in enumerate(all_outputs(plan.graph))}
+    made = {h.signal: h for h in lists}
+    lines: list[str] = []
+    for key in keys:
+        signal = plan.graph.signals[key]
+        if signal.type != BOOL:
+            continue
+        log, at = f"c->logs[{number[key]}]", "row * c->steps + at + s"
+        place = made.get(plan.root(key))
+        if place is None:
+            call = f"nd_list(&{log}, {signal_pointer(plan, key)}, {signal.size}, {at});"
+        else:
+            found = plan.at("int32_t", plan.heard_at[place])
+            end = signal.size + LIST_MORE - 1
+            call = f"nd_append(&{log}, {found}, ({found})[{end}], {at});"
+        lines += [f"if (c->logs != NULL && {log}.ends != NULL) {{", call, "}"]
     return lines
 
 
@@ -131,7 +176,8 @@ def delay_statements(plan: Plan, nodes: Collection[str]) -> list[str]:
     rings = {(str(s.role), s.owner): s for s in plan.states if s.name == s.role}
     edges = [(e, "history", e.target) for e in plan.graph.edges if ("history", e.target) in rings]
     edges += [(e, "line", e.key) for e in plan.graph.edges if e.delay]
-    edges = [found for found in edges if found[0].target in nodes]
+    by_list = {key for h in plan.heard for key in h.edges}
+    edges = [(e, r, o) for e, r, o in edges if e.target in nodes and e.key not in by_list]
     for edge, role, owner in edges:
         signal = plan.graph.signal(edge)
         kind = plan.stored(signal.type)

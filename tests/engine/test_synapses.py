@@ -104,7 +104,7 @@ def test_sums_that_a_later_block_reads_are_kept(
     y = b.synapses("s", x, (TARGETS,), rng.normal(0, 1, COUNT), source, target)
     z = b.cell("z", "lif", b.dense("d", y, rng.normal(0, 1, (5, TARGETS))))
     graph = b.output("y", z).build()
-    assert Plan(graph).lists == {}
+    assert Plan(graph).cleared == {}
     spikes = rng.random((2, 50, SOURCES)) < 0.02
     trace = assert_same(graph, build(graph), {"x": spikes}, 50)
     cc.record(spiking=bool(trace["z", "out"].any()))
