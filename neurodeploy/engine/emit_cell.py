@@ -118,12 +118,13 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
 def _strip(count: int) -> int:
     """Give the neurons of a strip, a divisor of their count where it has one; 0 for no strips.
 
-    >>> _strip(4000), _strip(512), _strip(131), _strip(20)
-    (160, 256, 128, 0)
+    >>> _strip(4000), _strip(512), _strip(1000), _strip(131), _strip(20)
+    (160, 256, 200, 128, 0)
     """
     if count <= 64:
         return 0
-    return next((n for n in range(256, 63, -32) if count % n == 0), 128)
+    sizes = [*range(256, 63, -32), *range(248, 63, -8)]
+    return next((n for n in sizes if count % n == 0), 128)
 
 
 def _in_strips(
@@ -135,7 +136,7 @@ def _in_strips(
     bytes in a vector; its floats then do not fit into registers.
     """
     # ND_STRIP: a vector at a time, where the compiler then keeps the flags in registers
-    step = f"ND_STRIP({strip})" if count % strip == 0 else f"{strip}"
+    step = f"ND_STRIP({strip})" if strip % 16 == 0 == count % strip else f"{strip}"
     stop = step
     head = [f"int32_t {flag}_[{step}];" for flag in flags]
     if count % strip:
