@@ -63,7 +63,7 @@ def digits() -> Task:
     ann = nd.load(str(files("neurodeploy.demo") / "digits.nd"))
     snn = nd.convert(ann, data=xtr[:256], timesteps=4)
     return Task(
-        snn, xtr[:256], (xtr, ytr), (xte, yte), 4, {"4 bits": (6, 1e-3), "ternary": (15, 1e-3)}
+        snn, xtr[:256], (xtr, ytr), (xte, yte), 4, {"4 bits": (6, 1e-3), "ternary": (20, 3e-3)}
     )
 
 

@@ -87,15 +87,15 @@ def test_what_is_no_use_is_refused() -> None:
 
 @pytest.mark.skipif(not VERIFY, reason="minutes of training: in the full tier")
 @pytest.mark.parametrize(
-    ("scheme", "points", "epochs"),
-    [(Scheme(weight_bits=4), 0.5, 4), (Scheme(grid="ternary"), 2, 10)],
+    ("scheme", "points", "epochs", "rate"),
+    [(Scheme(weight_bits=4), 0.5, 4, 1e-3), (Scheme(grid="ternary"), 2, 20, 3e-3)],
 )
-def test_digits(scheme: Scheme, points: float, epochs: int) -> None:
+def test_digits(scheme: Scheme, points: float, epochs: int, rate: float) -> None:
     """Four bits within half a point of floats, ternary within two, as integers."""
     xtr, ytr, xte, yte = (demo_digits()[k] for k in ("xtr", "ytr", "xte", "yte"))
     snn = nd.convert(demo_ann(), data=xtr[:256], timesteps=4)
     module = quantization_aware(to_torch(snn), scheme)
-    losses = fit(module, xtr, ytr, timesteps=4, epochs=epochs)
+    losses = fit(module, xtr, ytr, timesteps=4, epochs=epochs, rate=rate)
     assert losses[-1] < losses[0]
     made = nd.quantize(from_torch(module, snn), data=xtr[:256], scheme=scheme)
     before, after = (nd.run(g, xte, yte, timesteps=4, on="engine").accuracy for g in (snn, made))
