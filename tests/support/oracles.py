@@ -44,6 +44,7 @@ class Kind:
         setup: Called once with the imported module.
         data: Only files of the package are used, such as trained networks; it is not imported.
         sdist: Name and version of a source distribution that holds files the wheel lacks.
+        environment: The package stands in an environment of its own, of this name.
     """
 
     module: str = ""
@@ -52,6 +53,7 @@ class Kind:
     setup: Callable[[ModuleType], None] | None = None
     data: bool = False
     sdist: str = ""
+    environment: str = ""
 
 
 def _one_thread(torch: ModuleType) -> None:
@@ -81,7 +83,7 @@ ORACLES = {
     "sinabs layers": Kind(module="sinabs"),
     "DCLS": Kind(module="DCLS", package="dcls"),
     "norse": Kind(module="norse"),
-    "lava": Kind(module="lava", package="lava-nc"),
+    "lava": Kind(environment="lava", package="lava-nc"),
     "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
     "ziglang": Kind(module="ziglang"),
     "cc": Kind(program="cc"),
@@ -126,6 +128,14 @@ class Oracle:
     cases: int = 0
     spiking: int = 0
     _module: ModuleType | None = field(default=None, repr=False)
+    _interpreter: Path | None = field(default=None, repr=False)
+
+    @property
+    def interpreter(self) -> Path:
+        """The Python of the environment that has the package."""
+        if self._interpreter is None:
+            raise TypeError(f"oracle {self.name!r} has no environment of its own")
+        return self._interpreter
 
     @property
     def module(self) -> ModuleType:
@@ -186,6 +196,8 @@ class Ledger:
 
 
 def _find(name: str, kind: Kind) -> Oracle:
+    if kind.environment:
+        return _find_environment(name, kind)
     if kind.sdist:
         return _find_sdist(name, kind.sdist)
     if kind.data:
@@ -207,6 +219,21 @@ def _find_module(name: str, kind: Kind) -> Oracle:
     if kind.setup is not None:
         kind.setup(module)
     return Oracle(name, version=importlib.metadata.version(package), _module=module)
+
+
+def _find_environment(name: str, kind: Kind) -> Oracle:
+    variable = f"NEURODEPLOY_{kind.environment.upper()}"
+    usual = Path(sys.prefix).with_name(f".venv-{kind.environment}") / "bin" / "python"
+    interpreter = Path(os.environ.get(variable, str(usual)))
+    ask = f"import importlib.metadata as m; print(m.version({kind.package!r}))"
+    try:
+        told = subprocess.run(
+            [interpreter, "-c", ask], capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError):
+        hint = f"make .venv-{kind.environment}/.ready, or name a Python in {variable}"
+        return Oracle(name, missing=f"no {kind.package} at {interpreter} ({hint})")
+    return Oracle(name, version=told.stdout.strip(), _interpreter=interpreter)
 
 
 def _sdist(name: str) -> Path:
