@@ -9,7 +9,8 @@ import pytest
 
 from engine_runs import assert_same
 from lava_runs import differences, run_in_lava
-from loihi_nets import FAMILIES, graph_of, inputs_of, random_network
+from loihi_graphs import graph_of, inputs_of
+from loihi_nets import FAMILIES, random_network
 from neurodeploy.engine import build
 from oracles import Ledger
 from tiers import sample_count
