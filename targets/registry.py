@@ -16,6 +16,7 @@ ENTRY_POINT_GROUP = "neurodeploy.targets"
 _OURS = {
     "cpu": "neurodeploy.targets.cpu:TARGET",
     "edge": "neurodeploy.targets.edge:TARGET",
+    "loihi": "neurodeploy.targets.loihi:TARGET",
 }
 
 

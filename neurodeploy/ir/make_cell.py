@@ -88,7 +88,7 @@ def traced_cell(
         )
     except SemanticsError as error:
         raise SemanticsError(
-            [Finding(f.message, node=f.node or name, hint=f.hint) for f in error.findings]
+            [replace(f, node=f.node or name) for f in error.findings]
         ) from error
     program = traced.program
     final = shape if shape is not None else _broadcast(name, arrived)

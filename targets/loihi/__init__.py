@@ -1,5 +1,138 @@
-"""Loihi: its neurons in the expression language, and what its synapses make of weights.
+"""The target of Loihi: its neurons as integer cells, and programs for lava-nc 0.10.0.
 
 The arithmetic is that of the fixed-point models of lava-nc 0.10.0, the last version of an archived
-project; tests compare every state of every step with it. Nothing here needs Lava.
+project; tests compare every state of every step with it. Only the runner ``lava`` needs Lava.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurodeploy.errors import CapabilityError, raise_findings
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Map
+from neurodeploy.ir.ops import Conv, Dense, Synapses
+from neurodeploy.ir.state import graph_state
+from neurodeploy.targets.base import (
+    Capabilities,
+    CellRule,
+    Lowered,
+    Option,
+    OptionValue,
+    Placement,
+    Resource,
+    Run,
+    RunnerFactory,
+    Target,
+    plain_addresses,
+)
+from neurodeploy.targets.check import capability_findings
+from neurodeploy.targets.loihi import cells, resonators, sigma_delta
+from neurodeploy.targets.loihi.processes import NEURONS
+from neurodeploy.targets.loihi.program import lava_program
+from neurodeploy.targets.options import parse_options
+
+if TYPE_CHECKING:
+    from neurodeploy.profile.energy import CostModel
+
+__all__ = ["TARGET", "LoihiTarget"]
+
+SOURCE = "counted from the graph; nothing is placed on cores yet"
+CELLS = (*NEURONS, "loihi_synapse", "add")
+
+LAVA = Capabilities(
+    name="lava",
+    description="lava-nc 0.10.0's fixed-point models of Loihi, without a placement on cores",
+    maps=frozenset({"Dense", "Synapses", "Conv", "Reshape"}),
+    reduces=frozenset(),
+    products=False,
+    cells=tuple(CellRule(name) for name in CELLS),
+    float_state=False,
+)
+
+RUNNER = Capabilities(
+    name="lava",
+    description="lava-nc in an interpreter of its own",
+    options=(
+        Option("python", "", "interpreter that has lava-nc; else $NEURODEPLOY_LAVA, else this one"),
+        Option("seconds", 60.0, "time that each sample has before Lava is taken to hang"),
+    ),
+)
+
+
+class LoihiTarget(Target):
+    """Takes graphs of Loihi's own cells; writes them as programs for Lava."""
+
+    name = "loihi"
+    profiles = (LAVA,)
+
+    def lower(
+        self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]
+    ) -> Lowered:
+        """Check that every part is a process of Lava; nothing is changed."""
+        lava_program(graph)
+        return Lowered(graph)
+
+    def place(
+        self, lowered: Lowered, capabilities: Capabilities, options: Mapping[str, OptionValue]
+    ) -> Placement:
+        """Report neurons, synapses and state; there are no cores yet."""
+        graph = lowered.graph
+        neurons = sum(int(np.prod(c.shape)) for c in graph.cells if c.definition in NEURONS)
+        weights = [
+            graph.tensors[n.op.weight].data
+            for n in graph.nodes
+            if isinstance(n, Map) and isinstance(n.op, Dense | Synapses | Conv)
+        ]
+        state = sum(s.size for s in graph_state(graph) if s.role == "cell")
+        counts = {
+            "neurons": (neurons, "neuron"),
+            "stored weights": (sum(w.size for w in weights), "weight"),
+            "state variables": (state, "variable"),
+        }
+        return Placement(
+            resources=tuple(
+                Resource(name, "", used, None, unit, SOURCE)
+                for name, (used, unit) in counts.items()
+            ),
+            addresses=plain_addresses(graph),
+        )
+
+    def emit(
+        self,
+        lowered: Lowered,
+        placement: Placement,
+        capabilities: Capabilities,
+        options: Mapping[str, OptionValue],
+        out: Path,
+    ) -> None:
+        """Write the program for Lava with its arrays."""
+        lava_program(lowered.graph).write(out)
+
+    def runners(self) -> Mapping[str, RunnerFactory]:
+        """Give Lava: the fixed-point models, in an interpreter of their own."""
+
+        def lava(graph: Graph, path: Path | None, options: Mapping[str, OptionValue]) -> Run:
+            from neurodeploy.targets.loihi.lava import LavaRun
+
+            _, given = parse_options(RUNNER, options)
+            # programs decide what a cell is, not labels
+            raise_findings(CapabilityError, capability_findings(graph, LAVA))
+            return LavaRun(graph, str(given["python"]), float(given["seconds"]))
+
+        return {"lava": lava}
+
+    def costs(self, capabilities: Capabilities) -> CostModel:
+        """Give the generic table of operations in 45 nm CMOS."""
+        from neurodeploy.profile.energy import generic_cmos
+
+        return generic_cmos()
+
+
+# importing them registers the cells
+_ = (cells, resonators, sigma_delta)
+TARGET = LoihiTarget()

@@ -68,7 +68,7 @@ def range_findings(name: str, x: Sym, range_: Int) -> list[Finding]:
     if isinstance(x.type, Int) and range_.holds(x.type):
         return []
     text = f"{name} is {type_text(x.type)}, Loihi holds {type_text(range_)}"
-    return [Finding(text, node=name, value=type_text(x.type), limit=type_text(range_))]
+    return [Finding(text, value=type_text(x.type), limit=type_text(range_))]
 
 
 def _decayed(x: Sym, by: Sym, unity: int) -> Sym:

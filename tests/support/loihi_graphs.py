@@ -48,7 +48,7 @@ def graph_of(net: Network) -> Graph:
             fed.append(total)
         if fed[-1] is None:  # nothing arrives at the imaginary part
             zero = np.zeros((population["shape"][0], shape[0]), np.int64)
-            fed[-1] = b.dense(f"{names[index]}.none", x, tensor(zero, QType(0, 0)))
+            fed[-1] = b.dense(f"{names[index]}.none", x.after(1), tensor(zero, QType(0, 0)))
         made.append(_cell(b, net, names[index], population, fed))
     return b.output("y", made[-1]).build()
 

@@ -224,7 +224,7 @@ def _find_module(name: str, kind: Kind) -> Oracle:
 def _find_environment(name: str, kind: Kind) -> Oracle:
     variable = f"NEURODEPLOY_{kind.environment.upper()}"
     usual = Path(sys.prefix).with_name(f".venv-{kind.environment}") / "bin" / "python"
-    interpreter = Path(os.environ.get(variable, str(usual)))
+    interpreter = Path(os.environ.get(variable) or usual)
     ask = f"import importlib.metadata as m; print(m.version({kind.package!r}))"
     try:
         told = subprocess.run(

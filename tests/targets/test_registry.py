@@ -47,7 +47,7 @@ def test_ours() -> None:
 def test_every_profile_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     board = Board()
     offer(monkeypatch, ("boards", board))
-    assert target_names() == ("boards", "cpu", "edge")
+    assert target_names() == ("boards", "cpu", "edge", "loihi")
     assert set(target_profiles()) >= {"cpu", "cortex-m4", "board-a", "board-b"}
     assert resolve_target("board-b") == (board, board.profiles[1])
     with pytest.raises(UsageError, match=r"no target 'boards'.*board-a, board-b, cpu"):

@@ -1,0 +1,129 @@
+"""The fixed parts of a program for Lava."""
+
+from __future__ import annotations
+
+__all__ = ["HEAD", "IMPORT", "TAIL"]
+
+HEAD = '''\
+"""A network for lava-nc 0.10.0, written by neurodeploy.
+
+    python lava_network.py input.npz output.npz
+
+input.npz holds x0, x1, ..., each (samples, steps, ...) of whole numbers, channels last; output.npz
+gets p0.s (what population 0 sends), p0.u, ..., each (samples, steps, ...).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import lava_on_new_pythons  # noqa: F401  # before anything else of lava
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer
+from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
+from lava.proc.monitor.process import Monitor
+from lava.proc.rf.process import RF
+from lava.proc.rf_iz.process import RF_IZ
+from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
+from lava.proc.sparse.process import Sparse
+from scipy.sparse import csr_matrix
+
+# On a board: from lava.magma.core.run_configs import Loihi2HwCfg; RUN_CONFIG = Loihi2HwCfg()
+RUN_CONFIG = Loihi2SimCfg(select_tag="fixed_pt")
+
+with np.load(Path(__file__).resolve().with_name("lava_arrays.npz")) as held:
+    ARRAYS = dict(held)
+
+
+def set_first(variable, value):
+    """Set what a variable holds before the first step, without what its process makes of it."""
+    values = np.asarray(value)
+    variable.init = values if values.size > 1 else np.full(variable.shape, values.reshape(-1)[0])
+
+
+def join(out, into, shape):
+    """Connect two ports, whose signal has this shape at the second one."""
+    into_shape = tuple(into.shape)
+    (out if tuple(out.shape) == into_shape else out.reshape(into_shape)).connect(into)
+
+
+def network(inputs):
+    """Make all processes; give populations with the names of their states."""
+'''
+
+TAIL = '''
+
+def run(inputs, steps):
+    """Run one sample; give what populations send and their states, (steps, ...)."""
+    populations = network(inputs)
+    sinks, monitors = [], []
+    for process, states in populations:
+        sink = Sink(shape=process.s_out.shape, buffer=steps)
+        process.s_out.connect(sink.a_in)
+        sinks.append(sink)
+        for name in states:
+            monitor = Monitor()
+            monitor.probe(getattr(process, name), steps)
+            monitors.append(monitor)
+    first = populations[0][0]
+    first.run(condition=RunSteps(num_steps=steps), run_cfg=RUN_CONFIG)
+    found, left = {}, iter(monitors)
+    for number, (_, states) in enumerate(populations):
+        found[f"p{number}.s"] = np.moveaxis(sinks[number].data.get(), -1, 0).astype(np.int64)
+        for name in states:
+            ((values,),) = (tuple(v.values()) for v in next(left).get_data().values())
+            found[f"p{number}.{name}"] = np.asarray(values).astype(np.int64)
+    first.stop()
+    return found
+
+
+def main():
+    with np.load(sys.argv[1]) as given:
+        x = [given[f"x{i}"] for i in range(len(given.files))]
+    made = []
+    for sample in zip(*x):
+        # Lava has time as the last axis
+        made.append(run([np.moveaxis(values, 0, -1) for values in sample], len(sample[0])))
+        print(len(made), flush=True)
+    np.savez(sys.argv[2], **{name: np.stack([m[name] for m in made]) for name in made[0]})
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+IMPORT = '''\
+"""Lets lava-nc 0.10.0 be imported on Python 3.11 and later; import it before anything of lava.
+
+Python 3.11 refuses dataclass instances as defaults of fields where they have no hash, and one of
+Lava's modules has them. While that module is imported, Lava's own dataclasses get a hash.
+"""
+
+import dataclasses
+
+
+def _imported():
+    plain = dataclasses.dataclass
+
+    def hashed(cls=None, /, **options):
+        def made(c):
+            ours = c.__module__.startswith("lava.") and not options.get("frozen")
+            more = {"unsafe_hash": True} if ours and options.get("eq", True) else {}
+            return plain(c, **{**more, **options})
+
+        return made if cls is None else made(cls)
+
+    dataclasses.dataclass = hashed
+    try:
+        import lava.magma.compiler.var_model  # noqa: F401
+    finally:
+        dataclasses.dataclass = plain
+
+
+_imported()
+'''
