@@ -8,6 +8,8 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from neurodeploy.errors import MissingDependencyError
+
 __all__ = ["Check", "Reader", "checks", "front_ends"]
 
 # package, what it is needed for, how to install it
@@ -33,13 +35,6 @@ _PROGRAMS = (
     ("qemu-system-arm", "the runner qemu: emitted C on a Cortex-M", _CORTEX),
     ("qemu-aarch64", "the runner qemu: emitted C on 64-bit ARM", _LINUX),
     ("qemu-riscv64", "the runner qemu: emitted C on 64-bit RISC-V", _LINUX),
-)
-
-# lava-nc 0.10.0 declares Python < 3.11 and one of its modules fails at import on 3.11
-_LAVA = (
-    "in an environment of its own with Python 3.10: pip install lava-nc==0.10.0; on 3.11: "
-    "pip install --ignore-requires-python --no-deps lava-nc==0.10.0, then numpy==1.26.4 "
-    "'scipy<2' networkx==2.8.7 asteval==0.9.33, and import it under unsafe_hash dataclasses"
 )
 
 
@@ -74,7 +69,7 @@ def checks() -> list[Check]:
         found.append(_package(name, needed_for, fix))
     found.append(_compiler())
     found += [_program(*row) for row in _PROGRAMS]
-    found.append(_package("lava-nc", "comparison with Loihi's models", _LAVA))
+    found.append(_lava())
     return found
 
 
@@ -93,6 +88,18 @@ def _program(name: str, needed_for: str, fix: str) -> Check:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
         there = (done.stdout.splitlines() or [path])[0]
     return Check(name, there is not None, there, needed_for, fix)
+
+
+def _lava() -> Check:
+    """Look into the interpreter that has Lava, which wants an environment of its own."""
+    from neurodeploy.targets.loihi.lava import INSTALL, lava_python
+
+    try:
+        _, there = lava_python()
+        found: str | None = there
+    except MissingDependencyError:
+        found = None
+    return Check("lava-nc", found is not None, found, "the runner lava: Loihi's models", INSTALL)
 
 
 def _compiler() -> Check:

@@ -87,9 +87,7 @@ def traced_cell(
             float_type=float_type,
         )
     except SemanticsError as error:
-        raise SemanticsError(
-            [replace(f, node=f.node or name) for f in error.findings]
-        ) from error
+        raise SemanticsError([replace(f, node=f.node or name) for f in error.findings]) from error
     program = traced.program
     final = shape if shape is not None else _broadcast(name, arrived)
     tensors, refs = _bind_params(name, definition, program, bound, timed)

@@ -8,7 +8,6 @@ processes behind: all of them end with the run.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -47,24 +46,19 @@ INSTALL = (
 POLL = 0.02
 
 
-def lava_python(named: str = "") -> str:
-    """Give the interpreter that has Lava: the one that is named, that of a variable, or this one.
+def lava_python(named: str = "") -> tuple[str, str]:
+    """Give the interpreter that has Lava, and Lava's version.
+
+    It is the one that is named, else that of the variable, else this one.
 
     Raises:
         MissingDependencyError: it has no lava-nc; the hint says how to get it.
     """
-    chosen = named or os.environ.get(VARIABLE, "")
-    if not chosen:
-        if importlib.util.find_spec("lava") is not None:
-            return sys.executable
-        raise MissingDependencyError(Finding("lava-nc is not installed", hint=INSTALL))
+    chosen = named or os.environ.get(VARIABLE) or sys.executable
+    ask = "import importlib.metadata as m; print(m.version('lava-nc'))"
     try:
         told = subprocess.run(
-            [chosen, "-c", "import importlib.metadata as m; print(m.version('lava-nc'))"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            [chosen, "-c", ask], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MissingDependencyError(
@@ -72,7 +66,7 @@ def lava_python(named: str = "") -> str:
         ) from error
     if told.returncode:
         raise MissingDependencyError(Finding(f"{chosen!r} has no lava-nc", hint=INSTALL))
-    return chosen
+    return chosen, told.stdout.strip()
 
 
 class LavaRun:
@@ -91,7 +85,7 @@ class LavaRun:
     def __init__(self, graph: Graph, python: str = "", seconds: float = 60.0) -> None:
         self.graph = graph
         self.program = lava_program(graph)
-        self.python = lava_python(python)
+        self.python, _ = lava_python(python)
         self.seconds = seconds
 
     def __call__(
