@@ -46,10 +46,10 @@ def set_first(variable, value):
     variable.init = values if values.size > 1 else np.full(variable.shape, values.reshape(-1)[0])
 
 
-def join(out, into, shape):
-    """Connect two ports, whose signal has this shape at the second one."""
-    into_shape = tuple(into.shape)
-    (out if tuple(out.shape) == into_shape else out.reshape(into_shape)).connect(into)
+def join(out, into):
+    """Connect two ports; the signal has the second one's shape."""
+    shape = tuple(into.shape)
+    (out if tuple(out.shape) == shape else out.reshape(shape)).connect(into)
 
 
 def network(inputs):

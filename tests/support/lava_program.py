@@ -4,35 +4,16 @@
 
 ``networks.npz`` holds the text ``networks``, a JSON list, and the arrays that it names. For each
 number a file ``NUMBER.npz`` appears in the folder, with an array for each population and variable,
-(steps, neurons): ``population/name``.
-The format is that of `loihi_nets`. Python 3.11 refuses one of Lava's modules: it has a dataclass
-instance as a field's default, so while that module is imported, Lava's dataclasses get a hash.
+(steps, neurons): ``population/name``. The format is that of `loihi_nets`. Emitted programs import
+``lava_on_new_pythons`` first as well.
 """
 
-import dataclasses
 import json
 import os
 import sys
 
+import lava_on_new_pythons  # noqa: F401  # before anything of lava
 import numpy as np
-
-
-def import_on_new_pythons():
-    plain = dataclasses.dataclass
-
-    def hashed(cls=None, /, **options):
-        def made(c):
-            ours = c.__module__.startswith("lava.") and not options.get("frozen")
-            more = {"unsafe_hash": True} if ours and options.get("eq", True) else {}
-            return plain(c, **{**more, **options})
-
-        return made if cls is None else made(cls)
-
-    dataclasses.dataclass = hashed
-    try:
-        import lava.magma.compiler.var_model  # noqa: F401
-    finally:
-        dataclasses.dataclass = plain
 
 
 def population(made, arrays):
@@ -134,7 +115,6 @@ def run(network, arrays):
 
 
 def main():
-    import_on_new_pythons()
     with np.load(sys.argv[1]) as held:
         everything = dict(held)
     networks = json.loads(str(everything["networks"]))

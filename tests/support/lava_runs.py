@@ -18,6 +18,8 @@ import numpy.typing as npt
 from loihi_nets import STATES, THEIR_NAMES, Network
 from neurodeploy.ir import Graph
 from neurodeploy.reference import Trace
+from neurodeploy.targets.loihi.program import IMPORTER
+from neurodeploy.targets.loihi.program_text import IMPORT
 
 __all__ = ["LavaError", "differences", "run_in_lava"]
 
@@ -40,6 +42,7 @@ def run_in_lava(
         arrays |= {f"{number}/{name}": values for name, values in network.arrays.items()}
     given = folder / "networks.npz"
     np.savez(given, **arrays)
+    (folder / IMPORTER).write_text(IMPORT)
     found: list[Mapping[str, Array]] = []
     hung = 0
     while len(found) < len(networks):
@@ -48,6 +51,7 @@ def run_in_lava(
             program = subprocess.Popen(
                 [interpreter, PROGRAM, given, folder, *left],
                 stdout=said, stderr=said, start_new_session=True,
+                env={**os.environ, "PYTHONPATH": str(folder)},
             )  # fmt: skip
             try:
                 made = _collected(program, folder, len(found), len(networks))

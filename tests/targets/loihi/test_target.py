@@ -62,7 +62,10 @@ def small(**changes: Any) -> Graph:
             "bias": changes.get("mant", 1),
         }.items()
     }
-    n = b.cell(changes.get("name", "n"), "loihi_lif", d, params=params)
+    initial: Any = {k: tensor(v, QType(-9000, 9000)) for k, v in changes.get("initial", {}).items()}
+    more: Any = {k: changes[k] for k in ("start",) if k in changes}
+    name = changes.get("name", "n")
+    n = b.cell(name, "loihi_lif", d, params=params, initial=initial, **more)
     return b.output("y", n).build()
 
 
@@ -74,6 +77,7 @@ def small(**changes: Any) -> Graph:
         ({"delay": 0}, "w: is reached after 0 steps, a connection takes one"),
         ({"delay": 2}, "w: is reached after 2 steps, a connection takes one"),
         ({"bias": [1.0, 2.0]}, "w"),
+        ({"start": 2}, "n: starts later or has parameters of each step"),
         ({"mant": 4097}, "n: has a bias of 4097, which is no 13-bit number"),
         ({"delays": [63, 0]}, "w: has a delay of 63 steps, Loihi holds 62"),
         ({"delays": [3, 0], "exponent": -1}, "w: has delays and the exponent -1"),
@@ -82,6 +86,19 @@ def small(**changes: Any) -> Graph:
 def test_what_lava_does_not_hold(changes: Any, text: str, tmp_path: Path) -> None:
     with pytest.raises((CapabilityError, nd.NeurodeployError), match=text):
         nd.compile(small(**changes), target="lava", out=tmp_path / "net")
+
+
+def test_first_states(oracle: Ledger, tmp_path: Path) -> None:
+    lava = oracle("lava")
+    graph = small(initial={"u": [7000, -900], "v": [100, 5000]})
+    art = nd.compile(graph, target="lava", out=tmp_path / "net")
+    x = np.random.default_rng(0).random((1, 30, 2)) < 0.3
+    ours = art.run(x, record=("n",))
+    theirs = art.run(x, record=("n",), on="lava", options={"python": str(lava.interpreter)})
+    for name in ("out", "u", "v"):
+        assert np.array_equal(ours.states["n"][name], theirs.states["n"][name]), name
+    assert ours.states["n"]["u"][0, 0].tolist() != [0, 0]
+    lava.record(spiking=bool(ours.outputs.any()))
 
 
 def test_other_networks_are_refused_by_name(tmp_path: Path) -> None:
