@@ -18,9 +18,17 @@ from neurodeploy.errors import CapabilityError, Finding, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Output
 from neurodeploy.ir.ops import Conv, Dense, Reshape, Synapses
-from neurodeploy.ir.types import BOOL
+from neurodeploy.ir.types import BOOL, QType
 
-__all__ = ["NEURONS", "SPIKES", "Connection", "Network", "network_of", "places_in_lava"]
+__all__ = [
+    "MESSAGE_BITS",
+    "NEURONS",
+    "SPIKES",
+    "Connection",
+    "Network",
+    "network_of",
+    "places_in_lava",
+]
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +45,7 @@ NEURONS = {
 }
 PORTS = {"re_in": "a_real_in", "im_in": "a_imag_in"}
 SPIKES = "s"
+MESSAGE_BITS = 24
 
 
 @dataclass(frozen=True)
@@ -150,12 +159,13 @@ class _Reader:
         if node.op.bias is not None:
             self.refuse(node, "has a bias", "the neurons have one")
         (edge,) = self.graph.edges_into[node.name]
-        delay, sender = edge.delay, self.graph.node(edge.source)
-        output = edge.output
+        delay, silent, sender = edge.delay, edge.initial == 0, self.graph.node(edge.source)
         while isinstance(sender, Map) and isinstance(sender.op, Reshape):
             self.seen.add(sender.name)
             (edge,) = self.graph.edges_into[sender.name]
-            delay, sender, output = delay + edge.delay, self.graph.node(edge.source), edge.output
+            delay, silent = delay + edge.delay, silent and edge.initial == 0
+            sender = self.graph.node(edge.source)
+        output = edge.output
         sends = isinstance(sender, Input) or (
             isinstance(sender, Cell) and sender.definition in NEURONS and output == "out"
         )
@@ -164,9 +174,20 @@ class _Reader:
         elif delay != 1:
             hint = "every connection takes one step: retime the graph, or give synapses the delay"
             self.refuse(node, f"is reached after {delay} steps, a connection takes one", hint)
+        elif not silent:
+            self.refuse(node, "something arrives before anything was sent", "Lava starts with 0")
         else:
             graded = self.graph.signals[(sender.name, "out")].type != BOOL
+            self._check_sum(node, node.op.accumulator, graded)
             yield Connection(node, sender.name, population.name, port, exponent, graded)
+
+    def _check_sum(self, node: Map, sum_: QType | None, graded: bool) -> None:
+        """Refuse sums that end where Lava's go on; those of graded spikes have 24 bits."""
+        if sum_ is None or sum_.overflow == "refuse":
+            return
+        if sum_.overflow == "saturate" or not graded or sum_.bits != MESSAGE_BITS:
+            text = f"its sum has {sum_.bits} bits and {sum_.overflow}s, Lava's does not"
+            self.refuse(node, text, f"sums of graded spikes may wrap at {MESSAGE_BITS} bits")
 
     def outputs(self) -> None:
         """Check that outputs read populations."""

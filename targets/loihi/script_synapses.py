@@ -10,7 +10,7 @@ import numpy.typing as npt
 from neurodeploy.errors import Finding, QuantizationError
 from neurodeploy.ir.ops import Conv, Dense, Synapses
 from neurodeploy.ir.synapse_rows import sources_of
-from neurodeploy.targets.loihi.processes import Connection, places_in_lava
+from neurodeploy.targets.loihi.processes import MESSAGE_BITS, Connection, places_in_lava
 from neurodeploy.targets.loihi.script import Script, lava_shape
 from neurodeploy.targets.loihi.weights import held_weights, sign_mode
 
@@ -18,7 +18,6 @@ __all__ = ["MOST_DELAY", "write_connection"]
 
 Array = npt.NDArray[Any]
 MOST_DELAY = 62  # lava-dl clamps there; DelayDense takes 63
-MESSAGE_BITS = 24
 
 
 def write_connection(script: Script, number: int, joined: Connection) -> None:

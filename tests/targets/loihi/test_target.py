@@ -51,7 +51,8 @@ def small(**changes: Any) -> Graph:
         late = changes["delays"]
         d = b.synapses("w", x.after(1), (2,), tensor([2, 4], QType(-8, 8)), [0, 1], [1, 0], late)
     else:
-        d = b.dense("w", x.after(changes.get("delay", 1)), weights, changes.get("bias"))
+        fed = x.after(changes.get("delay", 1), changes.get("before", 0))
+        d = b.dense("w", fed, weights, changes.get("bias"), accumulator=changes.get("sum"))
     d = b.cell("shift", "loihi_synapse", d, options={"exponent": changes.get("exponent", 0)})
     params: Any = {
         name: tensor([value], QType(-(2**19), 524160) if name == "bias" else QType(0, 4095))
@@ -77,6 +78,12 @@ def small(**changes: Any) -> Graph:
         ({"delay": 0}, "w: is reached after 0 steps, a connection takes one"),
         ({"delay": 2}, "w: is reached after 2 steps, a connection takes one"),
         ({"bias": [1.0, 2.0]}, "w"),
+        ({"before": True}, "w: something arrives before anything was sent"),
+        (
+            {"weights": [[2, 4], [6, 8]], "sum": QType(0, 9, overflow="saturate")},
+            "w: its sum has 4 bits and saturates",
+        ),
+        ({"sum": QType(-128, 127, overflow="wrap")}, "w: its sum has 8 bits and wraps"),
         ({"start": 2}, "n: starts later or has parameters of each step"),
         ({"mant": 4097}, "n: has a bias of 4097, which is no 13-bit number"),
         ({"delays": [63, 0]}, "w: has a delay of 63 steps, Loihi holds 62"),
