@@ -2,14 +2,14 @@
 
 A population often drives several projections, and its spikes are recorded as well. Who looks for
 spikes looks at every neuron, which takes longer than the sums of the few that spiked. So a list is
-made where a signal is: behind the node that makes it, and at the end of the step for those who
-hear it one step later. Synapses of longer delay, and those of another block of nodes, look for
-spikes on their own.
+made where a signal is: behind the node that makes it, at the top of another block of nodes that
+reads it, and at the end of the step for those of the same block who hear it one step later. All
+other synapses look for spikes on their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from neurodeploy.engine.blocks import Block
@@ -18,7 +18,7 @@ from neurodeploy.ir.nodes import Map
 from neurodeploy.ir.ops import Synapses
 from neurodeploy.ir.order import smallest_delay
 
-__all__ = ["Heard", "heard"]
+__all__ = ["Heard", "heard", "read_after_the_step"]
 
 Key = tuple[str, str]
 
@@ -77,10 +77,25 @@ def heard(
     return tuple(Heard(*place, tuple(readers[place]), frozenset(edges[place])) for place in readers)
 
 
+def read_after_the_step(
+    graph: Graph, root: Callable[[Key], Key], histories: Collection[str]
+) -> frozenset[Key]:
+    """Give the outputs whose memory is read at the end of a step: by delayed edges, and histories.
+
+    Args:
+        graph: The graph.
+        root: Gives the output whose memory holds a signal.
+        histories: Nodes that keep a history of what arrives.
+    """
+    edges = (e for e in graph.edges if e.delay or e.target in histories)
+    return frozenset(root((e.source, e.output)) for e in edges)
+
+
 def _hears_late(graph: Graph, name: str, initial: float | int | bool | str) -> bool:
     """Say whether a node that hears of spikes a step later may hear of them by a list.
 
-    One that sends at the end of a step has to know what arrived in it until then.
+    A ring whose delays are all 1 or more is fed at the end of the step, when the list of those who
+    hear late already holds this step's spikes.
     """
     node = graph.node(name)
     if not isinstance(node, Map) or not isinstance(node.op, Synapses):

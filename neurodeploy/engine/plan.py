@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.blocks import Block, blocks_of
-from neurodeploy.engine.heard import Heard, heard
+from neurodeploy.engine.heard import Heard, heard, read_after_the_step
 from neurodeploy.engine.layout import channels_last, last_strides
 from neurodeploy.engine.rings import lists_spikes, ring_slot
 from neurodeploy.engine.rows import Rows, plain_rows
@@ -135,10 +135,12 @@ class Plan:
         for key in own:
             steps = self.tile if key in self.passed else 1
             self.buffers[key] = self.reserved(self._kind(key), steps * self.graph.signals[key].size)
+        histories = {s.owner for s in self.states if s.name == "history"}
+        later = read_after_the_step(self.graph, self.root, histories)
         for name, op in self._clearing():
             spikes = self.graph.signal(self.graph.edges_into[name][0]).size
             # a held input is summed once for all steps: its sums have to stay
-            stay = name in self.constant or (name, "out") in self.passed
+            stay = name in self.constant or (name, "out") in self.passed | later
             if op.delay is None and op.bias is None and not stay:
                 length = 1 if self.hears(name) else spikes + LIST_MORE
                 self.cleared[name] = self.reserved("int32_t", length)

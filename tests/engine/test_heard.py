@@ -92,7 +92,26 @@ def reshaped() -> Graph:
     return n.end(n.joined("s", flat))
 
 
-CASES = [both_ways, rings, spikes_before_the_first_step, another_block, reshaped]
+def sums_heard_late() -> Graph:
+    """Sums that a delayed edge or delayed synapses read once more: spikes may not clear them."""
+    n = Net()
+    cell = n.cell(n.joined("in", n.x))
+    one, two = (n.joined(name, cell.after(delay)) for name, delay in (("one", 0), ("two", 1)))
+    z = n.b.cell("z", "lif", n.b.cell("both", "add", one.after(1), two.after(2)))
+    late = n.joined("late", n.b.cell("half", "scale", two, params={"scale": 0.5}).after(1))
+    third = n.joined("third", one, (0, 3))
+    sums = n.b.cell("w", "add", late, third)
+    return n.end(n.b.cell("end", "add", sums, n.joined("last", z)))
+
+
+CASES = [
+    both_ways,
+    rings,
+    spikes_before_the_first_step,
+    another_block,
+    reshaped,
+    sums_heard_late,
+]
 
 
 @pytest.mark.parametrize("tile", [1, 7, 64])
