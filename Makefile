@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 TEST_ENV := .venv
 DEMO_ENV := .venv-demo
 LAVA_ENV := .venv-lava
+LAVA_PYTHON ?= $(shell for p in python3.11 python3.10 $(PYTHON); do \
+	$$p -c '' 2>/dev/null && { echo $$p; break; }; done)
 BIN := $(TEST_ENV)/bin
 PIP_QUIET := -qq --disable-pip-version-check --no-input
 PIP_FLAGS := $(PIP_QUIET) -c constraints.txt
@@ -78,9 +80,10 @@ $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 # Lava is archived: it asks for older packages than the tests do, and for a Python before 3.11, which
-# its program in the tests gets round.
+# its programs get round; there are no such packages for 3.13.
 $(LAVA_ENV)/.ready: Makefile
-	$(call create_env,$(LAVA_ENV))
+	@echo "setting up $(LAVA_ENV) with $(LAVA_PYTHON)"
+	@$(LAVA_PYTHON) -m venv $(LAVA_ENV)
 	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33
 	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) --ignore-requires-python --no-deps lava-nc==0.10.0
 	@touch $@

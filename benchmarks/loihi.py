@@ -38,7 +38,7 @@ sys.path.insert(0, {folder!r})
 import numpy as np
 import lava_network as made
 x = np.load({given!r})
-populations = made.network([np.moveaxis(x, 0, -1)])
+populations, _ = made.network([np.moveaxis(x, 0, -1)])
 first = populations[0][0]
 first.run(condition=made.RunSteps(num_steps=20), run_cfg=made.RUN_CONFIG)
 start = time.perf_counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ INSTALL = (
     "asteval==0.9.33 && lava/bin/pip install --ignore-requires-python --no-deps lava-nc==0.10.0, "
     f"then --option python=lava/bin/python, or {VARIABLE}"
 )
+LAVA_VERSION = "0.10.0"
+SAID, FAILED = "said.txt", "failed.txt"
 POLL = 0.02
 
 
@@ -54,7 +57,9 @@ def lava_python(named: str = "") -> tuple[str, str]:
     Raises:
         MissingDependencyError: it has no lava-nc; the hint says how to get it.
     """
-    chosen = named or os.environ.get(VARIABLE) or sys.executable
+    given = named or os.environ.get(VARIABLE) or sys.executable
+    # a path as it is: behind a link of an environment stands a Python without its packages
+    chosen = os.path.abspath(shutil.which(given) or given)
     ask = "import importlib.metadata as m; print(m.version('lava-nc'))"
     try:
         told = subprocess.run(
@@ -80,12 +85,19 @@ class LavaRun:
     Raises:
         CapabilityError: Lava has no process for a part of the graph.
         MissingDependencyError: Lava is not installed.
+        UnavailableTargetError: it is another version.
+        UsageError: no time is left to it.
     """
 
     def __init__(self, graph: Graph, python: str = "", seconds: float = 60.0) -> None:
         self.graph = graph
         self.program = lava_program(graph)
-        self.python, _ = lava_python(python)
+        self.python, version = lava_python(python)
+        if version != LAVA_VERSION:
+            text = f"lava-nc {version}, its states were compared with those of {LAVA_VERSION}"
+            raise UnavailableTargetError(Finding(text, hint=INSTALL, value=version))
+        if not seconds > 0:
+            raise UsageError(Finding(f"seconds is {seconds:g}", hint="above 0", value=seconds))
         self.seconds = seconds
 
     def __call__(
@@ -161,12 +173,12 @@ class LavaRun:
             self.program.write(folder)
             arrays: Any = given
             np.savez(folder / "in.npz", **arrays)
-            with (folder / "said.txt").open("w+", encoding="utf-8", errors="replace") as said:
+            with (folder / SAID).open("wb") as said, (folder / FAILED).open("wb") as failed:
                 program = subprocess.Popen(
                     [self.python, PROGRAM, "in.npz", "out.npz"],
                     cwd=folder,
                     stdout=said,
-                    stderr=said,
+                    stderr=failed,
                     start_new_session=True,
                 )
                 try:
@@ -175,12 +187,9 @@ class LavaRun:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(program.pid, signal.SIGKILL)
                     program.wait()
-                said.seek(0)
-                text = said.read()
             if program.returncode != 0 or not (folder / "out.npz").is_file():
-                raise UnavailableTargetError(
-                    Finding(f"Lava ended with {program.returncode}: {text.strip()[-2000:]}")
-                )
+                text = f"Lava ended with {program.returncode}: {_tail(folder)}"
+                raise UnavailableTargetError(Finding(text))
             with np.load(folder / "out.npz") as results:
                 return dict(results)
 
@@ -188,19 +197,24 @@ class LavaRun:
         """Wait for the end; each sample has its time, counted from the one before."""
         done, due = -1, time.monotonic() + self.seconds
         while program.poll() is None:
-            now = (folder / "said.txt").read_bytes().count(b"\n")
+            now = (folder / SAID).read_bytes().count(b"\n")
             if now != done:
                 done, due = now, time.monotonic() + self.seconds
             if time.monotonic() > due:
                 raise UnavailableTargetError(
                     Finding(
                         f"Lava gave no further sample within {self.seconds:g} s, after "
-                        f"{max(done, 0)} of {samples}",
+                        f"{max(done, 0)} of {samples}; {_tail(folder) or 'it said nothing'}",
                         hint="it may hang: try again, or --option seconds=N",
                         value=self.seconds,
                     )
                 )
             time.sleep(POLL)
+
+
+def _tail(folder: Path) -> str:
+    """Give the end of what the program said of its errors."""
+    return (folder / FAILED).read_text(encoding="utf-8", errors="replace").strip()[-2000:]
 
 
 def _in_lava(x: Array, shape: tuple[int, ...]) -> Array:

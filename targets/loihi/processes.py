@@ -19,6 +19,7 @@ from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Output
 from neurodeploy.ir.ops import Conv, Dense, Reshape, Synapses
 from neurodeploy.ir.types import BOOL, QType
+from neurodeploy.semantics.trace import cell_definition
 
 __all__ = [
     "MESSAGE_BITS",
@@ -46,6 +47,7 @@ NEURONS = {
 PORTS = {"re_in": "a_real_in", "im_in": "a_imag_in"}
 SPIKES = "s"
 MESSAGE_BITS = 24
+MOST_TERMS = 4096
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ class Network:
     connections: tuple[Connection, ...]
 
 
+def options_of(cell: Cell) -> dict[str, str]:
+    """Give the options of a cell as text, those that it was not given as well."""
+    defaults = cell_definition(cell.definition).options
+    return {**{k: str(v) for k, v in defaults.items()}, **dict(cell.options)}
+
+
 def places_in_lava(shape: tuple[int, ...]) -> Array:
     """Give the flat place in Lava's order of each element of a signal.
 
@@ -107,6 +115,7 @@ def network_of(graph: Graph) -> Network:
     connections = [c for p in populations for c in reader.connections(p)]
     reader.outputs()
     reader.rest(populations)
+    reader.parts(populations, connections)
     raise_findings(CapabilityError, reader.found)
     return Network(graph.inputs, populations, tuple(connections))
 
@@ -126,21 +135,29 @@ class _Reader:
         """Give what arrives at a population."""
         for edge in self.graph.edges_into[population.name]:
             port = PORTS.get(edge.port, "a_in")
-            yield from self._terms(edge, population, port)
+            left, count = [edge], 0
+            while left:
+                edge, count = left.pop(), count + 1
+                node = self.graph.node(edge.source)
+                if count > MOST_TERMS:
+                    self.refuse(population, f"more than {MOST_TERMS} sums arrive at one port")
+                    break
+                if isinstance(node, Cell) and node.definition == "add" and not edge.delay:
+                    self.seen.add(node.name)
+                    left += reversed(self.graph.edges_into[node.name])
+                else:
+                    yield from self._term(edge, population, port)
 
-    def _terms(self, edge: Edge, population: Cell, port: str) -> Iterator[Connection]:
+    def _term(self, edge: Edge, population: Cell, port: str) -> Iterator[Connection]:
         node = self.graph.node(edge.source)
         self.seen.add(node.name)
         if edge.delay:
             self.refuse(node, "its sum is delayed", "delay what it reads, by one step")
-        elif isinstance(node, Cell) and node.definition == "add":
-            for term in self.graph.edges_into[node.name]:
-                yield from self._terms(term, population, port)
         elif isinstance(node, Cell) and node.definition == "loihi_synapse":
             (fed,) = self.graph.edges_into[node.name]
             summed = self.graph.node(fed.source)
             self.seen.add(summed.name)
-            exponent = int(dict(node.options).get("exponent", "0"))
+            exponent = int(options_of(node)["exponent"])
             if isinstance(summed, Map) and not fed.delay:
                 yield from self._connection(summed, population, port, exponent)
             else:
@@ -179,6 +196,7 @@ class _Reader:
         else:
             graded = self.graph.signals[(sender.name, "out")].type != BOOL
             self._check_sum(node, node.op.accumulator, graded)
+            self._check_shapes(node, sender, population)
             yield Connection(node, sender.name, population.name, port, exponent, graded)
 
     def _check_sum(self, node: Map, sum_: QType | None, graded: bool) -> None:
@@ -188,6 +206,35 @@ class _Reader:
         if sum_.overflow == "saturate" or not graded or sum_.bits != MESSAGE_BITS:
             text = f"its sum has {sum_.bits} bits and {sum_.overflow}s, Lava's does not"
             self.refuse(node, text, f"sums of graded spikes may wrap at {MESSAGE_BITS} bits")
+
+    def _check_shapes(self, node: Map, sender: Node, population: Cell) -> None:
+        """Refuse what Lava would have to spread, or to read in another order."""
+        signals = self.graph.signals
+        made = signals[(node.name, "out")].shape
+        if int(np.prod(made)) != int(np.prod(population.shape)):
+            text = f"a sum of shape {list(made)} is spread over {list(population.shape)}"
+            self.refuse(node, text, "Lava has one sum for each neuron")
+        (edge,) = self.graph.edges_into[node.name]
+        read, sent = self.graph.signal(edge).shape, signals[(sender.name, "out")].shape
+        if isinstance(node.op, Conv) and read != sent:
+            text = f"reads {sender.name!r} of shape {list(sent)} as {list(read)}"
+            self.refuse(node, text, "in Lava a convolution reads the shape that is sent")
+
+    def parts(self, populations: tuple[Cell, ...], connections: list[Connection]) -> None:
+        """Refuse populations that nothing joins to the first one: Lava runs what is connected."""
+        reached = {populations[0].name} if populations else set()
+        size = -1
+        while size != len(reached):
+            size = len(reached)
+            for c in connections:
+                if {c.source, c.target} & reached:
+                    reached |= {c.source, c.target}
+        for population in populations:
+            if population.name not in reached:
+                text = f"nothing joins it to {populations[0].name!r}"
+                self.refuse(
+                    population, text, "Lava runs what is connected: compile each part alone"
+                )
 
     def outputs(self) -> None:
         """Check that outputs read populations."""

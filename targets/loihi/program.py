@@ -73,5 +73,6 @@ def _text(script: Script) -> str:
         other = NEURONS[cell.definition][2]
         states = tuple(other.get(s.name, s.name) for s in cell.states)
         watched.append(f"        ({script.names[cell.name]}, {states!r}),")
-    body = [*inputs, *script.lines, "    return [", *watched, "    ]"]
+    body = ["    bounded = []", *inputs, *script.lines, "    populations = [", *watched, "    ]"]
+    body.append("    return populations, bounded")
     return HEAD + "\n".join(body) + "\n" + TAIL

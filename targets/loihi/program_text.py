@@ -53,33 +53,52 @@ def join(out, into):
 
 
 def network(inputs):
-    """Make all processes; give populations with the names of their states."""
+    """Make all processes; give populations with their states, and sums with their bounds."""
 '''
 
 TAIL = '''
 
+def watch(variable, steps):
+    monitor = Monitor()
+    monitor.probe(variable, steps)
+    return monitor
+
+
+def read(monitor):
+    ((values,),) = (tuple(v.values()) for v in monitor.get_data().values())
+    return np.asarray(values).astype(np.int64)
+
+
 def run(inputs, steps):
     """Run one sample; give what populations send and their states, (steps, ...)."""
-    populations = network(inputs)
+    populations, bounded = network(inputs)
     sinks, monitors = [], []
     for process, states in populations:
         sink = Sink(shape=process.s_out.shape, buffer=steps)
         process.s_out.connect(sink.a_in)
         sinks.append(sink)
-        for name in states:
-            monitor = Monitor()
-            monitor.probe(getattr(process, name), steps)
-            monitors.append(monitor)
+        monitors += [watch(getattr(process, name), steps) for name in states]
+    sums = [(watch(variable, steps), bound) for variable, bound in bounded]
     first = populations[0][0]
     first.run(condition=RunSteps(num_steps=steps), run_cfg=RUN_CONFIG)
     found, left = {}, iter(monitors)
     for number, (_, states) in enumerate(populations):
         found[f"p{number}.s"] = np.moveaxis(sinks[number].data.get(), -1, 0).astype(np.int64)
         for name in states:
-            ((values,),) = (tuple(v.values()) for v in next(left).get_data().values())
-            found[f"p{number}.{name}"] = np.asarray(values).astype(np.int64)
+            found[f"p{number}.{name}"] = read(next(left))
+            if name in ("sigma", "act", "residue", "error"):
+                inside(found[f"p{number}.{name}"], 2**23 - 1, f"p{number}.{name}")
+    for number, (monitor, bound) in enumerate(sums):
+        inside(read(monitor), bound - 1, f"sum {number} of graded spikes")
     first.stop()
     return found
+
+
+def inside(values, most, name):
+    """Stop where a value leaves 24 bits: Lava goes on in 32, the network ends there."""
+    worst = int(np.abs(values).max(initial=0))
+    if worst > most:
+        sys.exit(f"{name} reaches {worst}, at most {most} is held in 24 bits")
 
 
 def main():

@@ -7,8 +7,6 @@ Source: lava-nc 0.10.0, lava/proc/rf/models.py, rf/process.py, rf_iz/models.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +20,7 @@ from neurodeploy.targets.loihi.cells import STATE, SUM, range_findings
 __all__ = ["loihi_resonator", "loihi_resonator_reset", "resonator_decays"]
 
 TURN = Int(0, 2**16 - 1)  # Lava holds decays as unsigned numbers of 16 bits
+THRESHOLDS = Int(STATE.lo + 1, STATE.hi)  # a reset is to one below
 SHORTEST = 4  # steps; the cosine of a shorter period is negative
 _PARAMS = {"sine": None, "cosine": None, "threshold": 1}
 _STATES = {"re": 0, "im": 0}
@@ -69,7 +68,7 @@ def _turned(p: Leaves, s: Leaves, real: Sym, imag: Sym, bits: int, finer: int) -
         *range_findings("im_in", imag, SUM),
         *range_findings("sine", p.sine, TURN),
         *range_findings("cosine", p.cosine, TURN),
-        *range_findings("threshold", p.threshold, STATE),
+        *range_findings("threshold", p.threshold, THRESHOLDS),
     ]
     if not 1 <= bits <= 15:
         found.append(Finding(f"decay_bits is {bits}", value=bits, hint="1 to 15"))
@@ -116,5 +115,4 @@ def loihi_resonator_reset(
     """
     re, im = _turned(p, s, re_in, im_in, decay_bits, state_exp)
     spike = fire(im, p.threshold, strict=False)
-    below: Any = saturate(p.threshold - 1, STATE.lo, STATE.hi)
-    return spike, State(re=where(spike, 0, re), im=where(spike, below, im))
+    return spike, State(re=where(spike, 0, re), im=where(spike, p.threshold - 1, im))

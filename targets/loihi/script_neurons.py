@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neurodeploy.ir.nodes import Cell
 from neurodeploy.targets.loihi.cells import BIAS_EXPONENTS, BIAS_MANTISSA
-from neurodeploy.targets.loihi.processes import NEURONS
+from neurodeploy.targets.loihi.processes import NEURONS, options_of
 from neurodeploy.targets.loihi.script import Script, lava_shape
 
 __all__ = ["write_population"]
@@ -40,16 +40,16 @@ def write_population(script: Script, cell: Cell) -> None:
         given["bias_exp"] = script.keep(f"{own}.bias_exp", exponent)
         for name, value in values.items():
             given[NAMES.get(name, name)] = script.keep(f"{own}.{name}", value)
-        if cell.definition == "loihi_ternary_lif" and any(
-            values[name].size > 1 for name in ("upper", "lower")
-        ):
-            script.refuse(cell, "has thresholds of several neurons, Lava holds one of each")
     else:
         # these stand at the states' scale; Lava would shift what its process is given
         later = {
             NAMES.get(name, name): script.keep(f"{own}.{name}", value)
             for name, value in values.items()
         }
+    # LIF and LIFReset take an array, the others have one number of each kind
+    alone = {"upper", "lower"} if cell.definition in LIFS else {"threshold"}
+    if any(values[name].size > 1 for name in alone & values.keys()):
+        script.refuse(cell, "has thresholds of several neurons, Lava holds one for all")
     _options(cell, given, later)
     for state in cell.states:
         start = script.values(cell, state.initial)
@@ -63,7 +63,7 @@ def write_population(script: Script, cell: Cell) -> None:
 
 def _options(cell: Cell, given: dict[str, str], later: dict[str, str]) -> None:
     """Enter the options of a cell, as whole numbers and names of ours."""
-    options = dict(cell.options)
+    options = options_of(cell)
     if cell.definition == "loihi_lif_reset":
         given["reset_interval"] = str(int(options["interval"]))
         given["reset_offset"] = str(int(options["offset"]))

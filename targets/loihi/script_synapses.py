@@ -10,6 +10,7 @@ import numpy.typing as npt
 from neurodeploy.errors import Finding, QuantizationError
 from neurodeploy.ir.ops import Conv, Dense, Synapses
 from neurodeploy.ir.synapse_rows import sources_of
+from neurodeploy.targets.loihi.cells import HALF
 from neurodeploy.targets.loihi.processes import MESSAGE_BITS, Connection, places_in_lava
 from neurodeploy.targets.loihi.script import Script, lava_shape
 from neurodeploy.targets.loihi.weights import held_weights, sign_mode
@@ -18,6 +19,8 @@ __all__ = ["MOST_DELAY", "write_connection"]
 
 Array = npt.NDArray[Any]
 MOST_DELAY = 62  # lava-dl clamps there; DelayDense takes 63
+MOST_ENTRIES = 1 << 26
+MOST_GEOMETRY = 127  # Lava keeps kernel, stride, padding, dilation and groups in 8 bits
 
 
 def write_connection(script: Script, number: int, joined: Connection) -> None:
@@ -25,58 +28,81 @@ def write_connection(script: Script, number: int, joined: Connection) -> None:
     own, op = f"c{number}", joined.map.op
     given = {"num_message_bits": str(MESSAGE_BITS if joined.graded else 0)}
     script.comment(joined.source, joined.map.name, joined.target)
+    takes = script.graph.signals[(joined.map.name, "out")].shape
     if isinstance(op, Conv):
         _convolution(script, own, joined, op, given)
-    elif isinstance(op, Dense | Synapses):
-        _matrix(script, own, joined, op, given)
+    elif len(takes) != 1:
+        script.refuse(joined.map, f"gives a sum of shape {list(takes)}, Lava's has one axis")
+    elif isinstance(op, Dense):
+        _dense(script, own, joined, op, given)
+    elif isinstance(op, Synapses):
+        _synapses(script, own, joined, op, given)
     port = f"{script.names[joined.target]}.{joined.port}"
     script.lines.append(f"    join({script.names[joined.source]}.s_out, {own}.s_in)")
     script.lines.append(f"    join({own}.a_out, {port})")
+    if joined.graded and not isinstance(op, Conv):
+        # a sum that leaves 24 bits wraps here, and goes on in Lava
+        script.lines.append(f"    bounded.append(({own}.a_buff, {_bound(joined.exponent)}))")
 
 
-def _matrix(
-    script: Script, own: str, joined: Connection, op: Dense | Synapses, given: dict[str, str]
-) -> None:
-    tensors, signals = script.graph.tensors, script.graph.signals
-    source, takes = signals[(joined.source, "out")].shape, signals[(joined.map.name, "out")].shape
-    sends = int(np.prod(source))
-    weights = tensors[op.weight].data.astype(np.int64)
-    if len(takes) != 1:
-        script.refuse(joined.map, f"gives a sum of shape {list(takes)}, Lava's has one axis")
-        return
-    if isinstance(op, Dense) and weights.shape[1] != sends:
+def _bound(exponent: int) -> int:
+    """Give what a sum of 24 bits stays below, behind its exponent."""
+    return HALF << exponent if exponent >= 0 else HALF >> -exponent
+
+
+def _dense(script: Script, own: str, joined: Connection, op: Dense, given: dict[str, str]) -> None:
+    source = script.graph.signals[(joined.source, "out")].shape
+    weights = script.graph.tensors[op.weight].data.astype(np.int64)
+    if weights.shape[1] != int(np.prod(source)):
         script.refuse(joined.map, "reads along one of several axes, Lava's Dense reads all")
         return
-    process, delays = "Dense", None
-    if isinstance(op, Synapses):
-        process = "Sparse" if op.delay is None else "DelayDense"
-        at = (tensors[op.target].data.astype(np.int64), sources_of(tensors[op.starts].data))
-        if len(np.unique(at[0] * sends + at[1])) < len(weights):
-            script.refuse(joined.map, "has several synapses of a pair, Lava holds one")
-        weights = _spread(weights, at, (takes[0], sends))
-        if op.delay is not None:
-            delays = _spread(tensors[op.delay].data, at, weights.shape)
-            _check_delays(script, joined, delays)
     _check_weights(script, joined, weights)
-    kept = script.keep(f"{own}.weights", _columns(weights, source))
-    given["weights"] = f"csr_matrix({kept})" if process == "Sparse" else kept
-    if delays is not None:
-        given["delays"] = script.keep(f"{own}.delays", _columns(delays, source))
+    ordered = np.zeros_like(weights)
+    ordered[:, places_in_lava(source)] = weights
+    given["weights"] = script.keep(f"{own}.weights", ordered)
     given["weight_exp"] = str(joined.exponent)
-    script.call(own, process, given)
+    script.call(own, "Dense", given)
 
 
-def _spread(values: Array, at: tuple[Array, Array], shape: tuple[int, ...]) -> Array:
-    matrix = np.zeros(shape, np.int64)
-    matrix[at] = values
-    return matrix
-
-
-def _columns(matrix: Array, source: tuple[int, ...]) -> Array:
-    """Put the columns in the order in which Lava has the source's neurons."""
-    ordered = np.zeros_like(matrix)
-    ordered[:, places_in_lava(source)] = matrix
-    return ordered
+def _synapses(
+    script: Script, own: str, joined: Connection, op: Synapses, given: dict[str, str]
+) -> None:
+    """Write rows of single synapses; with delays as matrices, which is all that Lava has."""
+    tensors, signals = script.graph.tensors, script.graph.signals
+    source = signals[(joined.source, "out")].shape
+    shape = (signals[(joined.map.name, "out")].shape[0], int(np.prod(source)))
+    target = tensors[op.target].data.astype(np.int64)
+    begin = places_in_lava(source)[sources_of(tensors[op.starts].data)]
+    weights = tensors[op.weight].data.astype(np.int64)
+    if len(np.unique(target * shape[1] + begin)) < len(weights):
+        script.refuse(joined.map, "has several synapses of a pair, Lava holds one")
+    _check_weights(script, joined, weights)
+    given["weight_exp"] = str(joined.exponent)
+    if op.delay is None:
+        order = np.lexsort((begin, target))
+        ends = np.cumsum(np.bincount(target, minlength=shape[0]))
+        parts = {
+            "weights": weights[order],
+            "sources": begin[order],
+            "rows": np.concatenate([[0], ends]),
+        }
+        kept = ", ".join(script.keep(f"{own}.{name}", values) for name, values in parts.items())
+        given["weights"] = f"csr_matrix(({kept}), shape={shape})"
+        script.call(own, "Sparse", given)
+        return
+    if shape[0] * shape[1] > MOST_ENTRIES:
+        text = (
+            f"has delays from {shape[1]} neurons to {shape[0]}, Lava holds whole matrices of them"
+        )
+        script.refuse(joined.map, f"{text}: at most {MOST_ENTRIES} entries are written")
+        return
+    late = tensors[op.delay].data.astype(np.int64)
+    _check_delays(script, joined, late)
+    for name, values in (("weights", weights), ("delays", late)):
+        matrix = np.zeros(shape, np.int64)
+        matrix[target, begin] = values
+        given[name] = script.keep(f"{own}.{name}", matrix)
+    script.call(own, "DelayDense", given)
 
 
 def _convolution(
@@ -86,6 +112,11 @@ def _convolution(
     if len(window.kernel) != 2 or any(lo != hi for lo, hi in window.padding):
         script.refuse(joined.map, "Lava's Conv has two axes, padded alike on both sides")
         return
+    sizes = (*window.kernel, *window.stride, *window.padding[0], *window.padding[1])
+    most = max(*sizes, *window.dilation, op.groups)
+    if most > MOST_GEOMETRY:
+        text = f"has a kernel, stride, padding, dilation or groups of {most}"
+        script.refuse(joined.map, f"{text}, Lava holds {MOST_GEOMETRY}")
     if joined.exponent:
         script.refuse(joined.map, f"has the exponent {joined.exponent}, Lava's Conv ignores it")
     # Lava turns the kernel, and has it as (out, x, y, in)

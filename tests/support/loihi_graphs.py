@@ -151,7 +151,7 @@ def _cell(
         params = {
             "sine": held("", resonators.TURN, sine),
             "cosine": held("", resonators.TURN, cosine),
-            "threshold": held("", cells.STATE, given["vth"] << given["state_exp"]),
+            "threshold": held("", resonators.THRESHOLDS, given["vth"] << given["state_exp"]),
         }
         options = {"decay_bits": given["decay_bits"], "state_exp": given["state_exp"]}
     else:

@@ -38,7 +38,7 @@ def test_compiled_programs_give_the_engine_s_states(
         for state, values in ours.states[name].items():
             assert np.array_equal(values, theirs.states[name][state]), (name, state)
     assert np.array_equal(ours.outputs, theirs.outputs)
-    spiking = any(bool(ours.states[n][s].any()) for n in neurons for s in ours.states[n])
+    spiking = any(bool(ours.states[n]["out"].any()) for n in neurons)
     lava.record(spiking=spiking)
 
 
@@ -77,7 +77,7 @@ def small(**changes: Any) -> Graph:
         ({"weights": [[300, 4], [6, 8]]}, "w: 1 of 4 weights are not held as they are, as 300"),
         ({"delay": 0}, "w: is reached after 0 steps, a connection takes one"),
         ({"delay": 2}, "w: is reached after 2 steps, a connection takes one"),
-        ({"bias": [1.0, 2.0]}, "w"),
+        ({"bias": tensor([1, 2], QType(0, 9))}, "w: has a bias"),
         ({"before": True}, "w: something arrives before anything was sent"),
         (
             {"weights": [[2, 4], [6, 8]], "sum": QType(0, 9, overflow="saturate")},
