@@ -13,7 +13,9 @@ input.npz holds x0, x1, ..., each (samples, steps, ...) of whole numbers, channe
 gets p0.s (what population 0 sends), p0.u, ..., each (samples, steps, ...).
 """
 
+import os
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +100,7 @@ def inside(values, most, name):
     """Stop where a value leaves 24 bits: Lava goes on in 32, the network ends there."""
     worst = int(np.abs(values).max(initial=0))
     if worst > most:
-        sys.exit(f"{name} reaches {worst}, at most {most} is held in 24 bits")
+        raise OverflowError(f"{name} reaches {worst}, at most {most} is held in 24 bits")
 
 
 def main():
@@ -113,7 +115,13 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:
+        # Lava's own processes would keep this one from ending
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 '''
 
 IMPORT = '''\
