@@ -140,10 +140,8 @@ def _native(kind: CompilerKind) -> tuple[str, ...]:
         left_out = ZIG_LEAVES_OUT if machine in ("x86_64", "amd64") else ""
         return (f"-mcpu=native{left_out}", "-fno-sanitize=undefined")
     if kind in ("gcc", "clang") and machine in ("x86_64", "amd64", "i686"):
-        # a 32-bit build would otherwise compute in the x87 unit, which the source refuses; and
-        # vectors are as wide as the processor has them, which not every -march=native prefers
-        fpu = () if machine != "i686" else ("-mfpmath=sse",)
-        return ("-march=native", *fpu, "-mprefer-vector-width=512")
+        # a 32-bit build would otherwise compute in the x87 unit, which the source refuses
+        return ("-march=native",) if machine != "i686" else ("-march=native", "-mfpmath=sse")
     if machine in ("aarch64", "arm64", "ppc64le") and kind in ("gcc", "clang"):
         return ("-mcpu=native",)
     return ()

@@ -107,8 +107,10 @@ _VECTORS = """
 
 
 _STRIP = """
-/* Neurons of a strip: with these vectors a compiler that has them keeps 16 in registers. */
-#if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
+/* Neurons of a strip: with vectors of 512 bits gcc keeps 16 in registers. It has to be told to use
+   them where a processor's own preference is for shorter ones. */
+#if defined(__AVX512F__) && !defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 8
+#pragma GCC target("prefer-vector-width=512")
 #define ND_STRIP(N) 16
 #else
 #define ND_STRIP(N) N
