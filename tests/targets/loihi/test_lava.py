@@ -12,12 +12,13 @@ from lava_runs import differences, run_in_lava
 from loihi_graphs import graph_of, inputs_of
 from loihi_nets import FAMILIES, random_network
 from neurodeploy.engine import build
+from neurodeploy.reference import simulate
 from oracles import Ledger
 from tiers import sample_count
 
 NETWORKS = sample_count(500, 20)
 BATCH = 20
-SPIKING = 14  # networks of a batch in which every population sends something
+SHARE = 0.7  # of the networks, in which every population sends something
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, BATCH))
@@ -34,8 +35,19 @@ def test_random_networks(first: int, oracle: Ledger, tmp_path: Path) -> None:
         assert not said, f"network {5000 + first + number}, {network.family}: {said}"
         populations = range(len(network.made["populations"]))
         spiking += all(bool(theirs[f"{i}/s"].any()) for i in populations)
-    assert spiking >= SPIKING
     lava.record(BATCH, spiking=spiking)
+
+
+def test_most_networks_spike() -> None:
+    """The same networks: silent ones agree on everything."""
+    spiking = 0
+    for number in range(NETWORKS):
+        network = random_network(np.random.default_rng(5000 + number))
+        graph = graph_of(network)
+        keys = [(f"p{i}", "out") for i in range(len(network.made["populations"]))]
+        trace = simulate(graph, inputs_of(network), network.steps, record=keys)
+        spiking += all(bool(trace[key].any()) for key in keys)
+    assert spiking >= SHARE * NETWORKS
 
 
 @pytest.mark.parametrize("family", FAMILIES)
