@@ -283,7 +283,7 @@ def profile(
         own = what.capabilities.name
         if on in what.target.runners() and target not in (None, own):
             raise UsageError(f"the runner {on!r} runs {own}, not {target}", hint=f"target {own}")
-        graph, (name, runner) = what.graph, what.runner(on, options)
+        graph, (name, runner) = what.graph, what.network_runner(on, options)
         target = target or own
     else:
         graph, (name, runner) = what, make_runner(what, on, options=options)

@@ -23,6 +23,7 @@ from neurodeploy.execute import Progress, execute
 from neurodeploy.ir.file import load_graph
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.strict_json import parse, shown
+from neurodeploy.pacing import PacedRun
 from neurodeploy.recording import Recording
 from neurodeploy.runners import make_runner
 from neurodeploy.targets.base import Capabilities, OptionValue, Run, Target
@@ -52,6 +53,7 @@ class Artifact:
         target: The target.
         capabilities: The profile that it was compiled for, with the limits that options set.
         latency_steps: Steps by which the target's outputs come later than the source graph's.
+        pace: Steps of the target to one of the source graph.
         options: The options that it was compiled with, defaults included.
         manifest: The manifest as read.
     """
@@ -61,6 +63,7 @@ class Artifact:
     target: Target
     capabilities: Capabilities
     latency_steps: int
+    pace: int
     options: Mapping[str, OptionValue]
     manifest: Mapping[str, Any]
     _runs: dict[_RunnerKey, tuple[str, Run]] = field(
@@ -89,6 +92,18 @@ class Artifact:
                 threads=threads,
             )
         return self._runs[key]
+
+    def network_runner(
+        self,
+        on: str | None = None,
+        options: Mapping[str, OptionValue] | None = None,
+        threads: int = 1,
+    ) -> tuple[str, Run]:
+        """Give a runner whose steps are those of the network, without latency; and its name."""
+        name, run = self.runner(on, options, threads)
+        if not self.latency_steps and self.pace == 1:
+            return name, run
+        return name, PacedRun(self.graph, run, self.latency_steps, self.pace)
 
     def run(
         self,
@@ -120,7 +135,7 @@ class Artifact:
         """
         samples = as_samples(self.graph, x, y, layout=layout, timesteps=timesteps)
         steps = timesteps_of(self.graph, samples, timesteps)
-        name, run = self.runner(on, options, threads)
+        name, run = self.network_runner(on, options, threads)
         return execute(
             self.graph,
             run,
@@ -138,6 +153,11 @@ class Artifact:
         """Open a session that is fed step by step; see `neurodeploy.session.open_session`."""
         from neurodeploy.session import open_session
 
+        if self.pace > 1:
+            raise UsageError(
+                f"{self.pace} steps of {self.capabilities.name!r} make one of the network",
+                hint="run whole samples, or open a session on the quantised graph",
+            )
         return open_session(self.graph, record=record, on=on, seed=seed)
 
     def to_json(self) -> dict[str, object]:
@@ -148,6 +168,7 @@ class Artifact:
             "resources": self.manifest["resources"],
             "files": self.manifest["files"],
             "latency_steps": self.latency_steps,
+            "pace": self.pace,
             "graph": self.graph.digest,
         }
 
@@ -157,6 +178,7 @@ def write_manifest(
     capabilities: Capabilities,
     options: Mapping[str, OptionValue],
     latency_steps: int,
+    pace: int,
     resources: list[dict[str, object]],
     source_graph: str,
 ) -> None:
@@ -169,6 +191,7 @@ def write_manifest(
         "target": capabilities.name,
         "options": dict(options),
         "latency_steps": latency_steps,
+        "pace": pace,
         "resources": resources,
         "source_graph": source_graph,
         "files": files,
@@ -213,6 +236,7 @@ def open_artifact(path: str | os.PathLike[str]) -> Artifact:
         target=target,
         capabilities=capabilities,
         latency_steps=manifest["latency_steps"],
+        pace=manifest["pace"],
         options=options,
         manifest=manifest,
     )
@@ -271,12 +295,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _field_findings(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """Check what the digest does not: it agrees with whatever somebody wrote."""
     options, latency = manifest.get("options"), manifest.get("latency_steps")
-    resources = manifest.get("resources")
+    resources, pace = manifest.get("resources"), manifest.get("pace")
     sound = {
         "target": isinstance(manifest.get("target"), str),
         "options": isinstance(options, dict)
         and all(isinstance(v, str | int | float) for v in options.values()),
         "latency_steps": type(latency) is int and latency >= 0,
+        "pace": type(pace) is int and pace >= 1,
         "resources": isinstance(resources, list) and all(isinstance(r, dict) for r in resources),
     }
     for key, usable in sound.items():

@@ -32,6 +32,7 @@ from neurodeploy.execute import Progress, reference_runner, spiking_outputs
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Input, Node, Output
 from neurodeploy.memory import require_bytes
+from neurodeploy.pacing import sent_at
 from neurodeploy.recording import decode
 from neurodeploy.reference import compute_dtype
 from neurodeploy.rounding import Bounds, rounding_bounds
@@ -119,6 +120,8 @@ def _side(what: Graph | Artifact | Side, on: str | None) -> Side:
     if isinstance(what, Side):
         return what
     if isinstance(what, Artifact):
+        if what.pace > 1:
+            return Side(what.graph, what.network_runner(on)[1])
         return Side(what.graph, what.runner(on)[1], what.latency_steps)
     return Side(what, reference_runner(what))
 
@@ -152,21 +155,6 @@ def _by_source(graph: Graph) -> dict[tuple[str, ...], list[str]]:
     return found
 
 
-def _sent_at(side: Side) -> dict[str, int]:
-    """Give the step at which each node sends what it would send at step 0 without latency.
-
-    A lowering that makes a cell late lets it start late. A node without a start sends when it
-    must, for what it sends to arrive in time.
-    """
-    graph = side.graph
-    found = {n.name: n.start for n in graph.cells} | {n.name: side.latency for n in graph.outputs}
-    for node in reversed(graph.nodes):
-        if node.name not in found:
-            edges = [e for e in graph.edges_from[node.name] if e.target in found]
-            found[node.name] = max((found[e.target] - e.delay for e in edges), default=0)
-    return found
-
-
 @dataclass
 class _Tally:
     """Adds up differences batch by batch."""
@@ -193,7 +181,7 @@ class _Tally:
         ]
         lags = {a: 0 for a, _, _ in self.keys}
         if self.left.latency or self.right.latency:
-            ours, theirs = _sent_at(self.left), _sent_at(self.right)
+            ours, theirs = (sent_at(x.graph, x.latency) for x in (self.left, self.right))
             lags = {a: theirs[b] - ours[a] for a, b, _ in self.keys}
         self.early = {a: max(0, -lag) for a, lag in lags.items()}
         self.late = {a: max(0, lag) for a, lag in lags.items()}

@@ -112,7 +112,8 @@ def _write(
     report = {"resources": resources, "sources": sources, "changes": changes}
     _write_json(part / REPORT, report)
     options = dict(values) | overridden_limits(capabilities)
-    write_manifest(part, capabilities, options, lowered.latency_steps, resources, graph.digest)
+    time = lowered.latency_steps, lowered.pace
+    write_manifest(part, capabilities, options, *time, resources, graph.digest)
 
 
 def require_replaceable(folder: Path) -> None:

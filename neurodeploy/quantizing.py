@@ -14,9 +14,10 @@ from neurodeploy.execute import Progress, check_seed, execute
 from neurodeploy.input_range import with_input_range
 from neurodeploy.ir.graph import Graph
 from neurodeploy.quantize import QuantisationReport, Scheme, layer_errors, quantised
+from neurodeploy.quantize.chip import for_chip
 from neurodeploy.quantize.mixed import bits_within, sensitivities
 from neurodeploy.runners import make_runner
-from neurodeploy.targets.base import Run
+from neurodeploy.targets.base import Capabilities, Run, Target
 from neurodeploy.targets.registry import resolve_target
 
 __all__ = ["quantization_report", "quantize"]
@@ -65,7 +66,8 @@ def quantize(
     if bits is not None and scheme is not None and bits != scheme.weight_bits:
         raise UsageError(f"bits is {bits}, and the scheme has {scheme.weight_bits}")
     policy = scheme or (Scheme() if bits is None else Scheme(weight_bits=bits))
-    widest = None if target is None else resolve_target(target)[1].weight_bits
+    resolved = None if target is None else resolve_target(target)
+    widest = None if resolved is None else resolved[1].weight_bits
     if widest is not None and policy.weight_bits > widest:
         raise QuantizationError(
             f"{target} holds weights of {widest} bits, not {policy.weight_bits}",
@@ -77,6 +79,12 @@ def quantize(
     def inputs_of(made: Graph) -> Mapping[str, npt.NDArray[Any]]:
         return as_samples(made, data, layout=layout, timesteps=timesteps).inputs
 
+    if resolved is not None and resolved[1].grid is not None:
+        made = _for_chip(graph, samples, steps, policy, resolved, seed=seed, progress=progress)
+        made = with_input_range(made, samples.inputs)
+        if max_loss is not None:
+            _check_loss(graph, made, data, samples, steps, layout, max_loss)
+        return made
     bits_of = None
     if budget is not None:
         found = sensitivities(graph, samples.inputs, inputs_of, steps, policy, make_runner=_fastest)
@@ -95,6 +103,30 @@ def quantize(
     if max_loss is not None:
         _check_loss(graph, made, data, samples, steps, layout, max_loss)
     return made
+
+
+def _for_chip(
+    graph: Graph,
+    samples: Samples,
+    timesteps: int,
+    policy: Scheme,
+    resolved: tuple[Target, Capabilities],
+    *,
+    seed: int,
+    progress: Progress | None,
+) -> Graph:
+    target, capabilities = resolved
+    return for_chip(
+        graph,
+        samples.inputs,
+        timesteps,
+        policy,
+        target,
+        capabilities,
+        make_runner=_fastest,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def _fastest(graph: Graph) -> Run:

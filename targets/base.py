@@ -18,7 +18,7 @@ reference and the engine run. To add one:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -26,15 +26,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.errors import CapabilityError, Finding
 from neurodeploy.ir.graph import Graph
+from neurodeploy.targets.grid import ChipGrid, FloatNeuron, IntegerNeuron
 
 if TYPE_CHECKING:
+    from neurodeploy.ir.make_cell import MadeCell
+    from neurodeploy.ir.nodes import Cell
+    from neurodeploy.ir.types import Signal
     from neurodeploy.profile.energy import CostModel
 
 __all__ = [
     "API_VERSION",
     "Capabilities",
     "CellRule",
+    "ChipGrid",
+    "FloatNeuron",
+    "IntegerNeuron",
     "Limit",
     "Lowered",
     "Option",
@@ -135,6 +143,7 @@ class Capabilities:
         float_state: Whether states and parameters may be floats.
         limits: Sizes.
         options: What a user may set.
+        grid: Integers of a chip with neurons of its own; None where `quantize` chooses freely.
     """
 
     name: str
@@ -147,14 +156,23 @@ class Capabilities:
     float_state: bool = True
     limits: tuple[Limit, ...] = ()
     options: tuple[Option, ...] = ()
+    grid: ChipGrid | None = None
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """A graph in the target's own arithmetic, and the steps of latency that this added."""
+    """A graph in the target's own arithmetic, and its time.
+
+    Attributes:
+        graph: The graph.
+        latency_steps: Steps of the chip by which outputs come later.
+        pace: Steps of the chip to one of the network: inputs enter, and outputs are read, at
+            every so many steps.
+    """
 
     graph: Graph
     latency_steps: int = 0
+    pace: int = 1
 
 
 @dataclass(frozen=True)
@@ -263,6 +281,29 @@ class Target(ABC):
     @abstractmethod
     def costs(self, capabilities: Capabilities) -> CostModel:
         """Give the model that turns counts into joules."""
+
+    def integer_cell(
+        self,
+        node: Cell,
+        arrived: Sequence[Signal],
+        made: IntegerNeuron,
+        capabilities: Capabilities,
+    ) -> tuple[MadeCell, str]:
+        """Give the chip's cell in the place of a float cell, and the output that has its value.
+
+        It computes the float neuron in steps of the network, with the chip's arithmetic; `lower`
+        then says how the chip does it. Called for profiles that have a `ChipGrid`.
+
+        Args:
+            node: The float cell.
+            arrived: The weighted sums that arrive, as integers.
+            made: The neuron with its units.
+            capabilities: The profile.
+
+        Raises:
+            CapabilityError: the chip has no such neuron.
+        """
+        raise CapabilityError(Finding(f"{self.name!r} has no neurons of its own", node=node.name))
 
     def runners(self) -> Mapping[str, RunnerFactory]:
         """Give the runners that the target offers beside ``engine`` and ``reference``."""

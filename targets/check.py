@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from neurodeploy.errors import Finding, SemanticsError
+from neurodeploy.errors import Finding
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Map, Node, Product, Reduce
 from neurodeploy.ir.ops import Conv, ConvTranspose, Dense, Synapses
 from neurodeploy.ir.state import graph_state
 from neurodeploy.ir.types import QType, storage_dtype
-from neurodeploy.semantics.trace import cell_definition, trace
+from neurodeploy.passes.recognise import named_options
 from neurodeploy.semantics.types import Float
 from neurodeploy.targets.base import Capabilities, CellRule, Limit
 
@@ -82,26 +82,10 @@ def _matches(node: Cell, rule: CellRule) -> bool:
     """Say whether the node computes what the rule allows: its program, not its label, decides."""
     if rule.definition != node.definition:
         return False
-    program = node.program
-    shown = dict(node.options)
-    try:
-        definition = cell_definition(rule.definition)
-        options: dict[str, str | int | bool] = {}
-        for name, default in definition.options.items():
-            text = shown.get(name, str(default))
-            options[name] = (text == "True") if isinstance(default, bool) else type(default)(text)
-        if any(options.get(name) not in values for name, values in rule.options):
-            return False
-        again = trace(
-            definition,
-            inputs={p.name: p.type for p in program.inputs},
-            params={p.name: p.type for p in program.params},
-            states={p.name: p.type for p in program.states},
-            options=options,
-        )
-    except (SemanticsError, ValueError):
-        return False  # the label, or an option that stands beside it, is not of this program
-    return again.program == program
+    options = named_options(node)
+    if options is None:
+        return False
+    return all(options.get(name) in values for name, values in rule.options)
 
 
 def _type_findings(graph: Graph, can: Capabilities) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from neurodeploy.semantics.program import Program
 from neurodeploy.semantics.trace import cell_definition, trace
 from neurodeploy.semantics.types import F32, Float, Type
 
-__all__ = ["computes", "fires", "is_linear"]
+__all__ = ["computes", "fires", "is_linear", "named_options"]
 
 _LINEAR = {"add", "sub", "neg", "mul", "div", "input", "param", "const", "to_float"}
 
@@ -38,6 +38,31 @@ def _program(name: str, types: tuple[Type, ...]) -> Program | None:
         return trace(definition, inputs=inputs, float_type=floats[0] if floats else F32).program
     except SemanticsError:
         return None  # the built-in cell does not take such inputs, so this is another cell
+
+
+def named_options(node: Cell) -> dict[str, str | int | bool] | None:
+    """Give the options of the registered cell that ``node`` is named after, all of them.
+
+    None where the node computes something else than that cell with these options: the label, or
+    an option that stands beside it, is not of this program.
+    """
+    shown, program = dict(node.options), node.program
+    try:
+        definition = cell_definition(node.definition)
+        options: dict[str, str | int | bool] = {}
+        for name, default in definition.options.items():
+            text = shown.get(name, str(default))
+            options[name] = (text == "True") if isinstance(default, bool) else type(default)(text)
+        again = trace(
+            definition,
+            inputs={p.name: p.type for p in program.inputs},
+            params={p.name: p.type for p in program.params},
+            states={p.name: p.type for p in program.states},
+            options=options,
+        )
+    except (SemanticsError, ValueError):
+        return None
+    return options if again.program == program else None
 
 
 def fires(node: Node) -> bool:

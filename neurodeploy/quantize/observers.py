@@ -33,12 +33,14 @@ class Range:
         high: Largest value.
         values: Some of the values, drawn evenly over the data.
         mean: Mean over samples and steps, of the signal's shape.
+        peak: Largest magnitude over samples and steps, of the signal's shape.
     """
 
     low: float
     high: float
     values: Array
     mean: Array
+    peak: Array
 
     @property
     def signed(self) -> bool:
@@ -78,6 +80,7 @@ def observe(
     highs: dict[Key, float] = {}
     drawn: dict[Key, list[Array]] = {k: [] for k in keys}
     sums = {k: np.zeros(graph.signals[k].shape) for k in keys}
+    peaks = {k: np.zeros(graph.signals[k].shape) for k in keys}
     quota = max(1, KEPT * size // samples)
     for start in range(0, samples, size):
         part = {n: np.ascontiguousarray(x[start : start + size]) for n, x in inputs.items()}
@@ -85,6 +88,7 @@ def observe(
         for key in keys:
             values = np.asarray(trace[key], np.float64)
             sums[key] += values.sum(axis=(0, 1))
+            np.maximum(peaks[key], np.abs(values).max(axis=(0, 1), initial=0), out=peaks[key])
             flat = values.reshape(-1)
             lows[key] = min(lows.get(key, np.inf), float(flat.min()))
             highs[key] = max(highs.get(key, -np.inf), float(flat.max()))
@@ -100,7 +104,10 @@ def observe(
         ],
     )
     count = samples * timesteps
-    return {k: Range(lows[k], highs[k], np.concatenate(drawn[k]), sums[k] / count) for k in keys}
+    return {
+        k: Range(lows[k], highs[k], np.concatenate(drawn[k]), sums[k] / count, peaks[k])
+        for k in keys
+    }
 
 
 def span(seen: Range, bits: int, scheme: Scheme) -> float:

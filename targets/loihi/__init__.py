@@ -6,7 +6,7 @@ project; tests compare every state of every step with it. Only the runner ``lava
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,27 +31,34 @@ from neurodeploy.targets.base import (
     plain_addresses,
 )
 from neurodeploy.targets.check import capability_findings
-from neurodeploy.targets.loihi import cells, resonators, sigma_delta
+from neurodeploy.targets.grid import IntegerNeuron
+from neurodeploy.targets.loihi import cells, resonators, sigma_delta, step_lif
+from neurodeploy.targets.loihi.lowering import lowered
 from neurodeploy.targets.loihi.processes import NEURONS
 from neurodeploy.targets.loihi.program import lava_program
+from neurodeploy.targets.loihi.quantised import LAVA_GRID, integer_cell
 from neurodeploy.targets.options import parse_options
 
 if TYPE_CHECKING:
+    from neurodeploy.ir.make_cell import MadeCell
+    from neurodeploy.ir.nodes import Cell
+    from neurodeploy.ir.types import Signal
     from neurodeploy.profile.energy import CostModel
 
 __all__ = ["TARGET", "LoihiTarget"]
 
 SOURCE = "counted from the graph; nothing is placed on cores yet"
-CELLS = (*NEURONS, "loihi_synapse", "add")
+CELLS = (*NEURONS, "loihi_step_lif", "loihi_synapse", "add")
 
 LAVA = Capabilities(
     name="lava",
     description="lava-nc 0.10.0's fixed-point models of Loihi, without a placement on cores",
     maps=frozenset({"Dense", "Synapses", "Conv", "Reshape"}),
-    reduces=frozenset(),
+    reduces=frozenset({"MaxPool"}),
     products=False,
     cells=tuple(CellRule(name) for name in CELLS),
     float_state=False,
+    grid=LAVA_GRID,
 )
 
 RUNNER = Capabilities(
@@ -73,9 +80,20 @@ class LoihiTarget(Target):
     def lower(
         self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]
     ) -> Lowered:
-        """Check that every part is a process of Lava; nothing is changed."""
-        lava_program(graph)
-        return Lowered(graph)
+        """Write a quantised network in Loihi's neurons; check that each part is one of Lava's."""
+        made = lowered(graph)
+        lava_program(made.graph)
+        return made
+
+    def integer_cell(
+        self,
+        node: Cell,
+        arrived: Sequence[Signal],
+        made: IntegerNeuron,
+        capabilities: Capabilities,
+    ) -> tuple[MadeCell, str]:
+        """Give a LIF of Loihi in the place of a float neuron; see `quantised.integer_cell`."""
+        return integer_cell(node, arrived, made)
 
     def place(
         self, lowered: Lowered, capabilities: Capabilities, options: Mapping[str, OptionValue]
@@ -134,5 +152,5 @@ class LoihiTarget(Target):
 
 
 # importing them registers the cells
-_ = (cells, resonators, sigma_delta)
+_ = (cells, resonators, sigma_delta, step_lif)
 TARGET = LoihiTarget()

@@ -34,10 +34,12 @@ __all__ = [
     "BIAS_EXPONENTS",
     "BIAS_MANTISSA",
     "DECAY",
+    "FINER",
     "HALF",
     "STATE",
     "SUM",
     "THRESHOLD",
+    "charged",
     "loihi_lif",
     "loihi_lif_reset",
     "loihi_synapse",
@@ -76,23 +78,28 @@ def _decayed(x: Sym, by: Sym, unity: int) -> Sym:
     return shift_right(x * (unity - by), 12, rounding="zero")
 
 
-def _subthreshold(p: Leaves, u: Sym, v: Sym, a: Sym) -> tuple[Sym, Sym]:
-    """Give current and membrane after the input of a step, before a reset."""
+def charged(du: Sym, dv: Sym, u: Sym, v: Sym, a: Sym, bias: Sym | None = None) -> tuple[Sym, Sym]:
+    """Give current and membrane after the input of a step, before a reset.
+
+    Raises:
+        SemanticsError: the type of the input or of a parameter leaves Loihi's range.
+    """
     raise_findings(
         SemanticsError,
         [
             *range_findings("input", a, SUM),
-            *range_findings("du", p.du, DECAY),
-            *range_findings("dv", p.dv, DECAY),
-            *range_findings("bias", p.bias, BIAS),
+            *range_findings("du", du, DECAY),
+            *range_findings("dv", dv, DECAY),
+            *([] if bias is None else range_findings("bias", bias, BIAS)),
         ],
     )
     # 1 is added to du, so that a current may be forgotten at once; nothing is added to dv
-    summed = _decayed(u, p.du, UNITY - 1) + shift_left(a, FINER)
+    summed = _decayed(u, du, UNITY - 1) + shift_left(a, FINER)
     turned = where(summed > HALF, summed - 2 * HALF, summed)
     turned = where(turned <= -HALF, summed + 2 * HALF, turned)
     current = declare(turned, CURRENT.lo, CURRENT.hi)
-    moved = _decayed(v, p.dv, UNITY) + current + p.bias
+    moved = _decayed(v, dv, UNITY) + current
+    moved = moved if bias is None else moved + bias
     return current, saturate(moved, STATE.lo, STATE.hi)
 
 
@@ -107,7 +114,7 @@ def loihi_lif(p: Leaves, s: Leaves, a: Sym) -> tuple[Sym, State]:
         SemanticsError: the type of the input or of a parameter leaves Loihi's range.
     """
     raise_findings(SemanticsError, range_findings("threshold", p.threshold, THRESHOLD))
-    u, v = _subthreshold(p, s.u, s.v, a)
+    u, v = charged(p.du, p.dv, s.u, s.v, a, p.bias)
     spike = fire(v, shift_left(p.threshold, FINER), strict=True)
     return spike, State(u=u, v=where(spike, 0, v))
 
@@ -129,7 +136,7 @@ def loihi_lif_reset(
         found.append(Finding(text, hint="an interval from 1 on, an offset from 0 to interval - 1"))
     raise_findings(SemanticsError, found)
     anew = mod(step_index(s.u) + 1, interval) == offset
-    u, v = _subthreshold(p, where(anew, 0, s.u), where(anew, 0, s.v), a)
+    u, v = charged(p.du, p.dv, where(anew, 0, s.u), where(anew, 0, s.v), a, p.bias)
     spike = fire(v, shift_left(p.threshold, FINER), strict=True)
     return spike, State(u=u, v=where(spike, 0, v))
 
@@ -149,7 +156,7 @@ def loihi_ternary_lif(p: Leaves, s: Leaves, a: Sym) -> tuple[Sym, State]:
     signed = Int(-THRESHOLD.hi, THRESHOLD.hi)
     found = [*range_findings("upper", p.upper, signed), *range_findings("lower", p.lower, signed)]
     raise_findings(SemanticsError, found)
-    u, v = _subthreshold(p, s.u, s.v, a)
+    u, v = charged(p.du, p.dv, s.u, s.v, a, p.bias)
     high = fire(v, shift_left(p.upper, FINER), strict=True)
     low = fire(shift_left(p.lower, FINER), v, strict=True)
     # where thresholds cross, both may hold: Lava adds them up

@@ -244,9 +244,9 @@ class _Reader:
             (edge,) = self.graph.edges_into[node.name]
             sender = self.graph.node(edge.source)
             population = isinstance(sender, Cell) and sender.definition in NEURONS
-            if not population or edge.delay or edge.output != "out":
+            if not population or edge.delay:
                 text = f"reads {edge.source}.{edge.output} after {edge.delay} steps"
-                self.refuse(node, text, "an output reads what a population sends, at once")
+                self.refuse(node, text, "an output reads a population, at once")
 
     def rest(self, populations: tuple[Cell, ...]) -> None:
         """Refuse what no connection has led to."""

@@ -27,8 +27,11 @@ NAMES = {
 
 def write_population(script: Script, cell: Cell) -> None:
     """Write the neurons of a cell, with their parameters and first states."""
-    if cell.start or any(p.timed for p in cell.params):
-        script.refuse(cell, "starts later or has parameters of each step, Lava has neither")
+    if any(p.timed for p in cell.params):
+        script.refuse(cell, "has parameters of each step, Lava has none")
+        return
+    if cell.start and not _rests(script, cell):
+        script.refuse(cell, f"starts at step {cell.start}, and would not rest before it in Lava")
         return
     own, (process, _, other) = script.names[cell.name], NEURONS[cell.definition]
     given = {"shape": str(lava_shape(cell.shape))}
@@ -59,6 +62,17 @@ def write_population(script: Script, cell: Cell) -> None:
     script.comment(cell.name)
     script.call(own, process, given)
     script.lines += [f"    set_first({own}.{name}, {value})" for name, value in later.items()]
+
+
+def _rests(script: Script, cell: Cell) -> bool:
+    """Say whether a LIF to which nothing comes stays as it is: Lava knows no later start."""
+    if cell.definition != "loihi_lif":
+        return False
+    tensors = script.graph.tensors
+    bias = next(p.tensor for p in cell.params if p.name == "bias")
+    return not tensors[bias].data.any() and not any(
+        tensors[s.initial].data.any() for s in cell.states
+    )
 
 
 def _options(cell: Cell, given: dict[str, str], later: dict[str, str]) -> None:

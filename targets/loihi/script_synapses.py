@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.errors import Finding, QuantizationError
+from neurodeploy.ir.nodes import Cell
 from neurodeploy.ir.ops import Conv, Dense, Synapses
 from neurodeploy.ir.synapse_rows import sources_of
 from neurodeploy.targets.loihi.cells import HALF
@@ -28,11 +29,9 @@ def write_connection(script: Script, number: int, joined: Connection) -> None:
     own, op = f"c{number}", joined.map.op
     given = {"num_message_bits": str(MESSAGE_BITS if joined.graded else 0)}
     script.comment(joined.source, joined.map.name, joined.target)
-    takes = script.graph.signals[(joined.map.name, "out")].shape
+    _check_start(script, joined)
     if isinstance(op, Conv):
         _convolution(script, own, joined, op, given)
-    elif len(takes) != 1:
-        script.refuse(joined.map, f"gives a sum of shape {list(takes)}, Lava's has one axis")
     elif isinstance(op, Dense):
         _dense(script, own, joined, op, given)
     elif isinstance(op, Synapses):
@@ -45,6 +44,20 @@ def write_connection(script: Script, number: int, joined: Connection) -> None:
         script.lines.append(f"    bounded.append(({own}.a_buff, {_bound(joined.exponent)}))")
 
 
+def _check_start(script: Script, joined: Connection) -> None:
+    """Refuse what would arrive before a population starts: in Lava, it is there from the first."""
+    nodes, op = script.graph, joined.map.op
+    target, sender = nodes.node(joined.target), nodes.node(joined.source)
+    least = 1
+    if isinstance(op, Synapses) and op.delay is not None:
+        late = script.graph.tensors[op.delay].data
+        least += int(late.min()) if late.size else 0
+    begins = sender.start if isinstance(sender, Cell) else 0
+    if isinstance(target, Cell) and begins + least < target.start:
+        text = f"brings something from step {begins + least} on, {joined.target!r} starts later"
+        script.refuse(joined.map, text)
+
+
 def _bound(exponent: int) -> int:
     """Give what a sum of 24 bits stays below, behind its exponent."""
     return HALF << exponent if exponent >= 0 else HALF >> -exponent
@@ -55,6 +68,10 @@ def _dense(script: Script, own: str, joined: Connection, op: Dense, given: dict[
     weights = script.graph.tensors[op.weight].data.astype(np.int64)
     if weights.shape[1] != int(np.prod(source)):
         script.refuse(joined.map, "reads along one of several axes, Lava's Dense reads all")
+        return
+    made = script.graph.signals[(joined.map.name, "out")].shape
+    if weights.shape[0] != int(np.prod(made)):
+        script.refuse(joined.map, "gives sums along one of several axes, Lava's Dense gives all")
         return
     _check_weights(script, joined, weights)
     ordered = np.zeros_like(weights)
@@ -70,8 +87,9 @@ def _synapses(
     """Write rows of single synapses; with delays as matrices, which is all that Lava has."""
     tensors, signals = script.graph.tensors, script.graph.signals
     source = signals[(joined.source, "out")].shape
-    shape = (signals[(joined.map.name, "out")].shape[0], int(np.prod(source)))
-    target = tensors[op.target].data.astype(np.int64)
+    made = signals[(joined.map.name, "out")].shape
+    shape = (int(np.prod(made)), int(np.prod(source)))
+    target = places_in_lava(made)[tensors[op.target].data.astype(np.int64)]
     begin = places_in_lava(source)[sources_of(tensors[op.starts].data)]
     weights = tensors[op.weight].data.astype(np.int64)
     if len(np.unique(target * shape[1] + begin)) < len(weights):

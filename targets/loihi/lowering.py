@@ -1,0 +1,273 @@
+"""Writes a quantised network in Loihi's neurons and synapses, one step of the chip to each hop.
+
+What a `loihi_step_lif` has beside its sums becomes synapses: an inhibition of each neuron by
+itself, and weights from one neuron that spikes at every step of the network (the clock), from one
+that spikes once, and for neurons that are closed between steps, from the clock again. A max pool of
+spikes becomes neurons that spike where any neuron of the window did.
+
+The states are those of the quantised network, at steps that are ``pace`` apart and late by the
+``start`` of each population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurodeploy.errors import CapabilityError, Finding, InternalError, raise_findings
+from neurodeploy.ir.graph import Graph
+from neurodeploy.ir.nodes import Cell, Edge, Map, Node, Reduce
+from neurodeploy.ir.ops import Conv, Dense, MaxPool, Reshape, Synapses
+from neurodeploy.ir.types import QType
+from neurodeploy.passes.recognise import computes
+from neurodeploy.passes.retime import hop_starts, least_pace
+from neurodeploy.passes.rewire import Draft, Key
+from neurodeploy.targets.base import Lowered
+from neurodeploy.targets.loihi.as_synapses import rows_of_map
+from neurodeploy.targets.loihi.cells import DECAY
+from neurodeploy.targets.loihi.parts import Parts
+from neurodeploy.targets.loihi.processes import options_of
+
+__all__ = ["STEP", "hops", "in_steps", "lowered"]
+
+Array = npt.NDArray[Any]
+STEP = "loihi"
+STEP_LIF = "loihi_step_lif"
+MOST_GROUPS = 127  # Lava keeps them in 8 bits
+
+
+def hops(node: Node) -> bool:
+    """Say whether what a node sends arrives one step of the chip later."""
+    if isinstance(node, Cell):
+        return not computes(node, "add") and node.definition not in ("add", "loihi_synapse")
+    return isinstance(node, Reduce)
+
+
+def in_steps(graph: Graph) -> bool:
+    """Say whether a graph is in steps of the network still."""
+    return any(isinstance(n, Reduce) for n in graph.nodes) or any(
+        c.definition == STEP_LIF for c in graph.cells
+    )
+
+
+def lowered(graph: Graph) -> Lowered:
+    """Write a quantised network for Loihi; a graph of Loihi's own cells stays.
+
+    Raises:
+        CapabilityError: all parts that Loihi does not have.
+    """
+    if not in_steps(graph):
+        return Lowered(graph)
+    pace = _pace(graph)
+    starts = hop_starts(graph, hops, pace)
+    if starts is None:
+        raise CapabilityError(Finding(f"a loop has no time at a pace of {pace}"))
+    work = _Lowering(graph, pace, starts)
+    made = work.run()
+    return Lowered(made, work.latency, pace)
+
+
+def _pace(graph: Graph) -> int:
+    """Give the pace that the neurons were quantised for.
+
+    Raises:
+        CapabilityError: they differ, or it is too fast for a loop.
+    """
+    found = {int(options_of(c)["pace"]) for c in graph.cells if c.definition == STEP_LIF}
+    if len(found) > 1:
+        raise CapabilityError(Finding(f"neurons of several paces meet: {sorted(found)}"))
+    return found.pop() if found else least_pace(graph, hops)
+
+
+class _Lowering:
+    """One graph that is being written; findings are collected, and raised together."""
+
+    def __init__(self, graph: Graph, pace: int, starts: Mapping[str, int]) -> None:
+        self.graph = graph
+        self.pace = pace
+        self.starts = starts
+        self.draft = Draft(graph, STEP)
+        self.parts = Parts(self.draft, pace)
+        self.found: list[Finding] = []
+        self.latency = max(starts[n.name] for n in graph.outputs)
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            if not hops(node):
+                continue
+            try:
+                if isinstance(node, Reduce):
+                    self._pool(node)
+                elif isinstance(node, Cell):
+                    self._neuron(node)
+            except CapabilityError as error:
+                self.found += error.findings
+        raise_findings(CapabilityError, self.found)
+        self._drop()
+        self.draft.note(
+            self.graph.outputs[0].name,
+            f"{self.latency} steps of latency, {self.pace} steps of the chip to one of the network",
+            "exact",
+            "every hop takes a step",
+        )
+        return self.draft.finish()
+
+    def _drop(self) -> None:
+        """Take out additions and exponents that stood between sums and neurons."""
+        while gone := self._unread():
+            for name in gone:
+                self.draft.remove(name)
+
+    def _unread(self) -> list[str]:
+        read = {e.source for e in self.draft.edges.values()}
+        return [
+            name
+            for name, node in self.draft.nodes.items()
+            if name not in read and isinstance(node, Map | Cell) and not hops(node)
+        ]
+
+    # -- populations --------------------------------------------------------------------------
+
+    def _neuron(self, cell: Cell) -> None:
+        if cell.definition != STEP_LIF:
+            text = f"{cell.definition!r} stands among neurons in steps of the network"
+            raise CapabilityError(Finding(text, cell.name, cell.source))
+        values = {p.name: self.graph.tensors[p.tensor].data for p in cell.params}
+        start, shape, parts = self.starts[cell.name], cell.shape, self.parts
+        terms = [
+            term for edge in self.graph.edges_into[cell.name] for term in self._terms(edge, cell)
+        ]
+        if "taken" in values:
+            terms.append(parts.inhibition(cell, values["taken"]))
+        brought = (
+            ("drive", 1, start),
+            ("kick", 1, start),
+            ("closing", -1, start + 1),
+            ("opening", 1, start + self.pace),
+        )
+        for name, sign, late in brought:
+            if name in values:
+                source = parts.once() if name == "kick" else parts.clock()
+                amounts = sign * values[name].astype(np.int64)
+                terms += parts.constants(f"{cell.name}.{name}", source, amounts, shape, late)
+        params = {name: values[name] for name in ("du", "dv", "threshold")}
+        parts.lif(cell, shape, self._sum(cell, terms), params, start)
+        self.draft.note(
+            cell.name,
+            "a LIF of Loihi, with what it has beside its sums as synapses",
+            "exact",
+            f"starts at step {start}",
+        )
+
+    def _pool(self, node: Reduce) -> None:
+        """Write a max pool of spikes: a neuron spikes where anything arrives."""
+        if not isinstance(node.op, MaxPool) or node.op.mode != "frame":
+            text = "a max pool of sums over the steps has no neuron"
+            hint = "max pools of single steps: nd.convert(..., max_pool='frame')"
+            raise CapabilityError(Finding(text, node.name, node.source, hint))
+        (edge,) = self.graph.edges_into[node.name]
+        signal = self.graph.signals[(node.name, "out")]
+        channels = signal.shape[0]
+        ones = np.ones((channels, 1, *node.op.window.kernel), np.int64)
+        name = self.draft.fresh(f"{node.name}.window")
+        weight = self.draft.store(f"{name}.weight", ones, QType(0, 1), owner=name)
+        op = Conv(weight=weight, window=node.op.window, groups=channels)
+        self.draft.nodes[name] = Map(name=name, op=op, source=node.source)
+        self.draft.edges[(name, "in")] = replace(edge, target=name, port="in")
+        late = self._late(edge, node)
+        key = self._connected(name, op, late)
+        params = {"du": DECAY.hi, "dv": DECAY.hi, "threshold": 0}
+        self.parts.lif(node, signal.shape, key, params, self.starts[node.name])
+        self.draft.note(
+            node.name,
+            "a max pool of spikes as neurons that spike where any of the window did",
+            "exact",
+            f"{signal.size} neurons, starts at step {self.starts[node.name]}",
+        )
+
+    # -- sums ---------------------------------------------------------------------------------
+
+    def _terms(self, edge: Edge, cell: Cell, exponent: int = 0) -> list[Key]:
+        """Give the weighted sums that arrive over an edge, each with its own delay."""
+        node = self.graph.node(edge.source)
+        if edge.delay:
+            text = f"a sum arrives {edge.delay} steps later"
+            raise CapabilityError(Finding(text, cell.name, cell.source, "delay what it reads"))
+        into = self.graph.edges_into[node.name]
+        if isinstance(node, Cell) and node.definition == "add":
+            return [key for e in into for key in self._terms(e, cell)]
+        if isinstance(node, Cell) and node.definition == "loihi_synapse":
+            return self._terms(into[0], cell, int(options_of(node)["exponent"]))
+        if not isinstance(node, Map) or not isinstance(node.op, Dense | Conv | Synapses):
+            text = f"{node.name!r} arrives, which is no weighted sum"
+            raise CapabilityError(Finding(text, cell.name, cell.source))
+        key = self._connected(node.name, node.op, self._late(into[0], cell))
+        return [self.parts.shifted(node.name, key, exponent, node.source)]
+
+    def _late(self, edge: Edge, reader: Node) -> int:
+        """Give the steps of the chip from what is sent to the neuron that reads it."""
+        delay = edge.delay
+        while not hops(self.graph.node(edge.source)):
+            into = self.graph.edges_into[edge.source]
+            if not into:
+                break
+            (edge,) = into
+            delay += edge.delay
+        return self.starts[reader.name] - self.starts[edge.source] + self.pace * delay
+
+    def _connected(self, name: str, op: Dense | Conv | Synapses, late: int) -> Key:
+        """Let a weighted sum arrive ``late`` steps after what it reads."""
+        edge = self._undelayed(self.draft.edges[(name, "in")])
+        read = (edge.source, edge.output)
+        source, made = self.draft.signal(read), self.draft.signal((name, "out"))
+        plain = late == 1 and not isinstance(self.draft.nodes[edge.source], Map)
+        if isinstance(op, Conv) and plain and _is_lavas(op):
+            self.draft.edges[(name, "in")] = replace(edge, delay=1, initial=0)
+            return name, "out"
+        flat = len(source.shape) == len(made.shape) == 1
+        if isinstance(op, Dense) and late == 1 and flat:
+            self.draft.edges[(name, "in")] = replace(edge, delay=1, initial=0)
+            return name, "out"
+        rows = rows_of_map(op, self.draft, source.shape, made.shape)
+        if rows.delay is not None:
+            rows.delay = rows.delay * self.pace
+        return self.parts.synapses(
+            name, read, rows, made.shape, late, self.draft.nodes[name].source
+        )
+
+    def _undelayed(self, edge: Edge) -> Edge:
+        """Give an edge whose reshapes read without delay: the sum has the whole of it."""
+        at = edge
+        while isinstance(node := self.draft.nodes[at.source], Map) and isinstance(node.op, Reshape):
+            at = self.draft.edges[(node.name, "in")]
+            self.draft.edges[(node.name, "in")] = replace(at, delay=0, initial=0)
+        return edge
+
+    def _sum(self, cell: Cell, terms: list[Key]) -> Key:
+        """Add up what arrives at a population."""
+        if not terms:
+            raise InternalError(f"nothing arrives at {cell.name!r}")
+        total = terms[0]
+        for number, term in enumerate(terms[1:]):
+            total = self.draft.cell(
+                self.draft.fresh(f"{cell.name}.sum{number}"),
+                "add",
+                [total, term],
+                shape=cell.shape,
+                params={},
+                source=cell.source,
+            )
+        return total
+
+
+def _is_lavas(op: Conv) -> bool:
+    """Say whether Lava's Conv holds a convolution."""
+    return (
+        len(op.window.kernel) == 2
+        and all(lo == hi for lo, hi in op.window.padding)
+        and op.groups <= MOST_GROUPS
+    )
