@@ -84,6 +84,8 @@ class IntegerNeuron:
         taken: What a spike subtracts, in units.
         drive: What arrives in each step beside the weighted sums, in units.
         kick: What arrives in the first step alone: ``beta`` times the initial membrane, in units.
+        peak: Largest magnitude of the membrane that is planned for, in units.
+        pace: Steps of the chip to one of the network.
         unit: Real value of a unit, by neuron (broadcasts to the shape).
     """
 
@@ -92,4 +94,6 @@ class IntegerNeuron:
     taken: npt.NDArray[np.int64]
     drive: npt.NDArray[np.int64]
     kick: npt.NDArray[np.int64]
+    peak: npt.NDArray[np.float64]
+    pace: int
     unit: npt.NDArray[np.float64]

@@ -211,41 +211,57 @@ class _Lowering:
     def _late(self, edge: Edge, reader: Node) -> int:
         """Give the steps of the chip from what is sent to the neuron that reads it."""
         delay = edge.delay
+        self._check_silent(edge, reader)
         while not hops(self.graph.node(edge.source)):
             into = self.graph.edges_into[edge.source]
             if not into:
                 break
             (edge,) = into
             delay += edge.delay
+            self._check_silent(edge, reader)
         return self.starts[reader.name] - self.starts[edge.source] + self.pace * delay
+
+    def _check_silent(self, edge: Edge, reader: Node) -> None:
+        if edge.delay and edge.initial != 0:
+            text = "something arrives before anything was sent, nothing does on Loihi"
+            raise CapabilityError(Finding(text, reader.name, reader.source))
 
     def _connected(self, name: str, op: Dense | Conv | Synapses, late: int) -> Key:
         """Let a weighted sum arrive ``late`` steps after what it reads."""
-        edge = self._undelayed(self.draft.edges[(name, "in")])
-        read = (edge.source, edge.output)
-        source, made = self.draft.signal(read), self.draft.signal((name, "out"))
-        plain = late == 1 and not isinstance(self.draft.nodes[edge.source], Map)
-        if isinstance(op, Conv) and plain and _is_lavas(op):
-            self.draft.edges[(name, "in")] = replace(edge, delay=1, initial=0)
+        edge = self.draft.edges[(name, "in")]
+        source = self.draft.signal((edge.source, edge.output))
+        made = self.draft.signal((name, "out"))
+        sent, delayed = self._sender(edge)
+        if isinstance(op, Conv) and late == 1 and sent[0] == edge.source and _is_lavas(op):
+            self.draft.edges[(name, "in")] = replace(edge, delay=1)
             return name, "out"
-        flat = len(source.shape) == len(made.shape) == 1
-        if isinstance(op, Dense) and late == 1 and flat:
-            self.draft.edges[(name, "in")] = replace(edge, delay=1, initial=0)
+        if isinstance(op, Dense) and late == 1 and len(source.shape) == len(made.shape) == 1:
+            if delayed and sent[0] != edge.source:
+                edge = self._flat(name, sent, source.size)
+            self.draft.edges[(name, "in")] = replace(edge, delay=1)
             return name, "out"
         rows = rows_of_map(op, self.draft, source.shape, made.shape)
         if rows.delay is not None:
             rows.delay = rows.delay * self.pace
-        return self.parts.synapses(
-            name, read, rows, made.shape, late, self.draft.nodes[name].source
-        )
+        layer = self.draft.nodes[name].source
+        return self.parts.synapses(name, sent, rows, made.shape, late, layer)
 
-    def _undelayed(self, edge: Edge) -> Edge:
-        """Give an edge whose reshapes read without delay: the sum has the whole of it."""
-        at = edge
-        while isinstance(node := self.draft.nodes[at.source], Map) and isinstance(node.op, Reshape):
-            at = self.draft.edges[(node.name, "in")]
-            self.draft.edges[(node.name, "in")] = replace(at, delay=0, initial=0)
-        return edge
+    def _sender(self, edge: Edge) -> tuple[Key, bool]:
+        """Give the neuron or input behind reshapes, and whether one of them reads it late."""
+        delayed = False
+        while isinstance(node := self.draft.nodes[edge.source], Map):
+            edge = self.draft.edges[(node.name, "in")]
+            delayed |= edge.delay > 0
+        return (edge.source, edge.output), delayed
+
+    def _flat(self, name: str, sent: Key, size: int) -> Edge:
+        """Read a neuron through a reshape of its own, in which nothing is late."""
+        made = self.draft.fresh(f"{name}.flat")
+        self.draft.nodes[made] = Map(
+            name=made, op=Reshape((size,)), source=self.draft.nodes[name].source
+        )
+        self.draft.edges[(made, "in")] = Edge(*sent, made, "in")
+        return Edge(made, "out", name, "in")
 
     def _sum(self, cell: Cell, terms: list[Key]) -> Key:
         """Add up what arrives at a population."""

@@ -22,6 +22,7 @@ from neurodeploy.targets.loihi.cells import (
     THRESHOLD,
     UNITY,
 )
+from neurodeploy.targets.loihi.gates import gate
 from neurodeploy.targets.rewrite import lowered_cell
 
 __all__ = ["LAVA_GRID", "integer_cell"]
@@ -57,9 +58,12 @@ def integer_cell(
     """
     model = made.neuron
     current = bool(model.alpha.any())
-    kept = np.rint(model.beta * UNITY)
-    if kept.min() < 0 or kept.max() > UNITY:
+    if model.beta.min() < 0 or model.beta.max() > 1:
         _refuse(node, f"a decay factor of {model.beta.min():g} to {model.beta.max():g}", "0 to 1")
+    if current and made.pace > 1:
+        hint = "fewer layers in the loop, or longer delays"
+        _refuse(node, f"a current with memory in a loop of {made.pace} hops a step", hint)
+    kept = np.rint(model.beta ** (1 / made.pace) * UNITY)
     if model.reset in ("subtract", "unreset"):
         if current:
             hint = "a reset to zero: what is subtracted is taken from the current, which decays"
@@ -76,11 +80,19 @@ def integer_cell(
         # the membrane of what is read at every step adds it up, to be read once
         dv = np.asarray(0) if bare else dv
         threshold = np.asarray(THRESHOLD.hi)
-    params = {"du": _whole(du), "dv": _whole(dv), "threshold": _whole(threshold)}
+    gated = made.pace > 1 and model.reset in ("subtract", "unreset")
+    params: dict[str, npt.ArrayLike | Tensor] = {}
+    if gated:
+        held = gate(UNITY - 1 - du, made.peak, made.pace)
+        threshold = np.maximum(threshold - held.lowered, 0)
+        params |= {"closing": _whole(held.closing), "opening": _whole(held.opening)}
+    params |= {"du": _whole(du), "dv": _whole(dv), "threshold": _whole(threshold)}
     options: dict[str, str | int | bool] = {
         "subtract": bool(made.taken.any()),
         "driven": bool(made.drive.any()),
         "kicked": bool(made.kick.any()),
+        "gated": gated,
+        "pace": made.pace,
     }
     if options["subtract"]:
         params["taken"] = _whole(made.taken)

@@ -18,10 +18,11 @@ from neurodeploy.errors import (
 )
 from neurodeploy.execute import Progress
 from neurodeploy.ir.graph import Graph
-from neurodeploy.ir.nodes import Cell, Edge, Input
+from neurodeploy.ir.nodes import Cell, Edge, Input, Node, Reduce
 from neurodeploy.ir.ops import Synapses
 from neurodeploy.ir.types import BOOL, QType
 from neurodeploy.passes.recognise import computes
+from neurodeploy.passes.retime import least_pace
 from neurodeploy.passes.rewire import Draft
 from neurodeploy.quantize.chip.inputs import Sent, best_numbers, spikes
 from neurodeploy.quantize.chip.neurons import float_neuron
@@ -79,6 +80,11 @@ def for_chip(
     return rounding.run({n: seen[(n, out)].peak for n, out in keys}, inputs)
 
 
+def hops(node: Node) -> bool:
+    """Say whether what a node sends arrives one step of a chip later: neurons, and max pools."""
+    return isinstance(node, Reduce) or (isinstance(node, Cell) and not computes(node, "add"))
+
+
 class _Rounding:
     """One graph that is being rounded; findings are collected, and raised together."""
 
@@ -98,6 +104,7 @@ class _Rounding:
         self.draft = Draft(graph, STEP)
         self.found: list[Finding] = []
         self.neurons = tuple(c for c in graph.cells if not computes(c, "add"))
+        self.pace = least_pace(graph, hops)
         self.models: dict[str, FloatNeuron] = {}
         self.arriving: dict[str, Arriving] = {}
         self.sent: dict[str, Sent] = {}
@@ -268,6 +275,7 @@ class _Rounding:
         threshold = self._by_group(cell, model.threshold)
         # a membrane is seen after its reset, and was higher before it
         highest = self._by_group(cell, peak) + threshold
+        gated = self.pace > 1 and model.reset in ("subtract", "unreset")
         return Population(
             terms,
             threshold,
@@ -275,6 +283,7 @@ class _Rounding:
             self._by_group(cell, self._bias(cell)),
             self._by_group(cell, model.beta * model.initial),
             highest * self.scheme.headroom,
+            gated,
         )
 
     def _targets(self, each: Sum) -> Array:
@@ -302,7 +311,7 @@ class _Rounding:
                 params={},
                 source=addition.source,
             )
-        self._cell(cell, fit)
+        self._cell(cell, fit, population.peak)
 
     def _sum(self, each: Sum, term: Term, exponent: int, fit: Fitted) -> None:
         """Round the weights of a sum, and give it its exponent."""
@@ -360,7 +369,7 @@ class _Rounding:
         rounded: Array = (np.rint(values / step) * step).astype(np.int64)
         return rounded
 
-    def _cell(self, cell: Cell, fit: Fitted) -> None:
+    def _cell(self, cell: Cell, fit: Fitted, peak: Array) -> None:
         """Put the chip's neuron in the place of a float one."""
         model = self.models[cell.name]
         scale = self._on_neurons(cell, fit.scale)
@@ -374,6 +383,8 @@ class _Rounding:
             (taken if model.reset == "subtract" else 0 * taken).astype(np.int64),
             drive,
             self._constant(model.beta * model.initial * scale),
+            self._on_neurons(cell, peak * fit.scale),
+            self.pace,
             np.asarray(1 / scale),
         )
         edges = self.draft.into(cell.name)

@@ -26,6 +26,7 @@ F64 = npt.NDArray[np.float64]
 SHARES = 2.0 ** (np.arange(-4, 4) / 8)
 MARGIN = 0.98  # of a limit, for what rounding adds to a sum
 TINY = 1e-300
+FINE = 256.0  # units of a threshold at which rounding it counts as much as rounding the weights
 BETTER = 0.99  # of an error, for another choice to replace one that cuts less or is smaller
 
 
@@ -57,6 +58,7 @@ class Population:
         drive: Largest magnitude of what arrives in each step beside the sums, by group.
         kick: The same for what arrives in the first step alone.
         peak: Largest magnitude of the membrane, by group, with its headroom.
+        gated: The neurons are closed between steps of the network, by as much as their peak.
     """
 
     terms: Sequence[Term]
@@ -65,6 +67,7 @@ class Population:
     drive: F64
     kick: F64
     peak: F64
+    gated: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,7 @@ def fitted(population: Population, grid: ChipGrid, bits: int) -> Fitted:
         fit = _widest(population.terms, exponents, grid)
         for e in range(grid.taken_exponent + 1 if population.taken.any() else 1):
             scale, error = _best_scale(population, exponents, e, fit, most, grid, bits)
+            error *= 1 + _coarseness(population, scale)
             if best is None or error < BETTER * best.error:
                 best = Fitted(scale, exponents, e, error)
     if best is None or not np.isfinite(best.error):
@@ -119,7 +123,9 @@ def _most(population: Population, grid: ChipGrid) -> F64:
         worst = worst + np.abs(term.rows).sum(axis=1) * term.largest
     limits = [
         (worst, grid.sum),
-        (population.peak, grid.state),
+        # what closes a neuron comes on top of what it holds
+        (population.peak * (2 if population.gated else 1), grid.state),
+        (population.peak if population.gated else 0 * population.peak, grid.drive),
         (population.threshold, grid.threshold),
         (np.maximum(population.drive, population.kick), grid.drive),
     ]
@@ -142,6 +148,15 @@ def _exponent_sets(terms: Sequence[Term], largest: Sequence[float]) -> list[tupl
         for top in tops
     ]
     return list(dict.fromkeys(found))
+
+
+def _coarseness(population: Population, scale: F64) -> float:
+    """Give how much worse weights are taken to be where thresholds have few units.
+
+    A threshold, and what closes and opens a neuron, are rounded to units too.
+    """
+    units = (population.threshold * scale)[population.threshold > 0]
+    return float(np.square(FINE / np.maximum(units.min(), TINY))) if units.size else 0.0
 
 
 def _widest(terms: Sequence[Term], exponents: Sequence[int], grid: ChipGrid) -> F64:
