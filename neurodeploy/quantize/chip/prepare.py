@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodeploy.ir.graph import Graph
-from neurodeploy.ir.nodes import Cell, Map, Output
+from neurodeploy.ir.nodes import Map, Output
 from neurodeploy.passes.fold_batch_norm import fold_batch_norm
 from neurodeploy.passes.fold_pools import fold_pools
 from neurodeploy.passes.fold_spike_scale import fold_spike_scale
@@ -53,8 +53,3 @@ def chip_prepared(graph: Graph) -> Graph:
             "neurons alone can be read on a chip",
         )
     return draft.finish()
-
-
-def is_neuron(cell: Cell) -> bool:
-    """Say whether a cell is a neuron of its own, and no addition on the way to one."""
-    return not computes(cell, "add")
