@@ -32,7 +32,7 @@ from neurodeploy.targets.grid import ChipGrid, FloatNeuron, IntegerNeuron
 
 if TYPE_CHECKING:
     from neurodeploy.ir.make_cell import MadeCell
-    from neurodeploy.ir.nodes import Cell
+    from neurodeploy.ir.nodes import Cell, Node
     from neurodeploy.ir.types import Signal
     from neurodeploy.profile.energy import CostModel
 
@@ -281,6 +281,13 @@ class Target(ABC):
     @abstractmethod
     def costs(self, capabilities: Capabilities) -> CostModel:
         """Give the model that turns counts into joules."""
+
+    def hops(self, node: Node) -> int:
+        """Give the steps of the chip from what arrives at a node to what it sends.
+
+        Called for profiles that have a `ChipGrid`.
+        """
+        return 0
 
     def integer_cell(
         self,

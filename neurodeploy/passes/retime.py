@@ -13,18 +13,17 @@ __all__ = ["LARGEST_PACE", "hop_starts", "least_pace"]
 LARGEST_PACE = 32
 
 
-def hop_starts(graph: Graph, hops: Callable[[Node], bool], pace: int) -> dict[str, int] | None:
+def hop_starts(graph: Graph, hops: Callable[[Node], int], pace: int) -> dict[str, int] | None:
     """Give the first step of each node, the earliest; None where loops leave no time.
 
     In a graph a signal passes through all nodes in one step; on a chip, each hop takes one. So a
-    node that hops starts at ``max(start(source) - pace * delay) + 1`` over what it reads, any other
-    one at that maximum; inputs start at 0. All outputs start together, when the last one can. With
-    ``pace`` chip steps to a step of the network, a loop of h hops and delays of d steps has time
-    where ``h <= pace * d``.
+    node starts at ``max(start(source) - pace * delay) + hops`` over what it reads, an input at 0.
+    All outputs start together, when the last one can. With ``pace`` chip steps to a step of the
+    network, a loop of h hops and delays of d steps has time where ``h <= pace * d``.
 
     Args:
         graph: The graph.
-        hops: Says whether what a node sends arrives a step later.
+        hops: Gives the steps from what arrives at a node to what it sends.
         pace: Chip steps to a step of the network.
     """
     starts = {n.name: 0 for n in graph.nodes}
@@ -47,7 +46,7 @@ def hop_starts(graph: Graph, hops: Callable[[Node], bool], pace: int) -> dict[st
     return None
 
 
-def least_pace(graph: Graph, hops: Callable[[Node], bool]) -> int:
+def least_pace(graph: Graph, hops: Callable[[Node], int]) -> int:
     """Give the fewest chip steps to a step of the network that leave all loops their time.
 
     Raises:

@@ -33,7 +33,7 @@ from neurodeploy.targets.base import (
 from neurodeploy.targets.check import capability_findings
 from neurodeploy.targets.grid import IntegerNeuron
 from neurodeploy.targets.loihi import cells, resonators, sigma_delta, step_lif
-from neurodeploy.targets.loihi.lowering import lowered
+from neurodeploy.targets.loihi.lowering import hops, lowered
 from neurodeploy.targets.loihi.processes import NEURONS
 from neurodeploy.targets.loihi.program import lava_program
 from neurodeploy.targets.loihi.quantised import LAVA_GRID, integer_cell
@@ -41,7 +41,7 @@ from neurodeploy.targets.options import parse_options
 
 if TYPE_CHECKING:
     from neurodeploy.ir.make_cell import MadeCell
-    from neurodeploy.ir.nodes import Cell
+    from neurodeploy.ir.nodes import Cell, Node
     from neurodeploy.ir.types import Signal
     from neurodeploy.profile.energy import CostModel
 
@@ -84,6 +84,10 @@ class LoihiTarget(Target):
         made = lowered(graph)
         lava_program(made.graph)
         return made
+
+    def hops(self, node: Node) -> int:
+        """Give the steps that a node takes: one for a neuron, two for each pair of a pool."""
+        return hops(node)
 
     def integer_cell(
         self,

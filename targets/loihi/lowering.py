@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.errors import CapabilityError, Finding, InternalError, raise_findings
+from neurodeploy.errors import CapabilityError, Finding, raise_findings
 from neurodeploy.ir.graph import Graph
 from neurodeploy.ir.nodes import Cell, Edge, Map, Node, Reduce
 from neurodeploy.ir.ops import Conv, Dense, MaxPool, Reshape, Synapses
-from neurodeploy.ir.types import QType
+from neurodeploy.ir.types import BOOL
 from neurodeploy.passes.recognise import computes
 from neurodeploy.passes.retime import hop_starts, least_pace
 from neurodeploy.passes.rewire import Draft, Key
 from neurodeploy.targets.base import Lowered
 from neurodeploy.targets.loihi.as_synapses import rows_of_map
-from neurodeploy.targets.loihi.cells import DECAY
+from neurodeploy.targets.loihi.max_pools import COUNTED, levels, write_pool
 from neurodeploy.targets.loihi.parts import Parts
 from neurodeploy.targets.loihi.processes import options_of
 
@@ -40,11 +40,14 @@ STEP_LIF = "loihi_step_lif"
 MOST_GROUPS = 127  # Lava keeps them in 8 bits
 
 
-def hops(node: Node) -> bool:
-    """Say whether what a node sends arrives one step of the chip later."""
+def hops(node: Node) -> int:
+    """Give the steps of the chip from what arrives at a node to what it sends."""
     if isinstance(node, Cell):
-        return not computes(node, "add") and node.definition not in ("add", "loihi_synapse")
-    return isinstance(node, Reduce)
+        return int(not computes(node, "add") and node.definition not in ("add", "loihi_synapse"))
+    if isinstance(node, Reduce):
+        counted = isinstance(node.op, MaxPool) and node.op.mode == "cumulative"
+        return 2 * levels(node.op) if counted and isinstance(node.op, MaxPool) else 1
+    return 0
 
 
 def in_steps(graph: Graph) -> bool:
@@ -155,7 +158,7 @@ class _Lowering:
                 amounts = sign * values[name].astype(np.int64)
                 terms += parts.constants(f"{cell.name}.{name}", source, amounts, shape, late)
         params = {name: values[name] for name in ("du", "dv", "threshold")}
-        parts.lif(cell, shape, self._sum(cell, terms), params, start)
+        parts.lif(cell, shape, parts.added(f"{cell.name}.sum", terms, shape), params, start)
         self.draft.note(
             cell.name,
             "a LIF of Loihi, with what it has beside its sums as synapses",
@@ -164,29 +167,22 @@ class _Lowering:
         )
 
     def _pool(self, node: Reduce) -> None:
-        """Write a max pool of spikes: a neuron spikes where anything arrives."""
-        if not isinstance(node.op, MaxPool) or node.op.mode != "frame":
-            text = "a max pool of sums over the steps has no neuron"
-            hint = "max pools of single steps: nd.convert(..., max_pool='frame')"
-            raise CapabilityError(Finding(text, node.name, node.source, hint))
-        (edge,) = self.graph.edges_into[node.name]
+        """Write a max pool of spikes."""
         signal = self.graph.signals[(node.name, "out")]
-        channels = signal.shape[0]
-        ones = np.ones((channels, 1, *node.op.window.kernel), np.int64)
-        name = self.draft.fresh(f"{node.name}.window")
-        weight = self.draft.store(f"{name}.weight", ones, QType(0, 1), owner=name)
-        op = Conv(weight=weight, window=node.op.window, groups=channels)
-        self.draft.nodes[name] = Map(name=name, op=op, source=node.source)
-        self.draft.edges[(name, "in")] = replace(edge, target=name, port="in")
-        late = self._late(edge, node)
-        key = self._connected(name, op, late)
-        params = {"du": DECAY.hi, "dv": DECAY.hi, "threshold": 0}
-        self.parts.lif(node, signal.shape, key, params, self.starts[node.name])
+        if not isinstance(node.op, MaxPool) or signal.type != BOOL:
+            text = f"{type(node.op).__name__} of numbers is no neuron"
+            raise CapabilityError(Finding(text, node.name, node.source, "max pools of spikes"))
+        (edge,) = self.graph.edges_into[node.name]
+        late = self._late(edge, node) - hops(node) + 1
+        sent, _ = self._sender(edge)
+        start = self.starts[node.name]
+        write_pool(self.parts, node, node.op, sent, late, start)
+        counted = node.op.mode == "cumulative"
         self.draft.note(
             node.name,
-            "a max pool of spikes as neurons that spike where any of the window did",
-            "exact",
-            f"{signal.size} neurons, starts at step {self.starts[node.name]}",
+            f"a max pool of {'counts of ' if counted else ''}spikes as neurons",
+            f"exact while counts differ by {COUNTED} at most" if counted else "exact",
+            f"{hops(node)} hops, starts at step {start}",
         )
 
     # -- sums ---------------------------------------------------------------------------------
@@ -262,22 +258,6 @@ class _Lowering:
         )
         self.draft.edges[(made, "in")] = Edge(*sent, made, "in")
         return Edge(made, "out", name, "in")
-
-    def _sum(self, cell: Cell, terms: list[Key]) -> Key:
-        """Add up what arrives at a population."""
-        if not terms:
-            raise InternalError(f"nothing arrives at {cell.name!r}")
-        total = terms[0]
-        for number, term in enumerate(terms[1:]):
-            total = self.draft.cell(
-                self.draft.fresh(f"{cell.name}.sum{number}"),
-                "add",
-                [total, term],
-                shape=cell.shape,
-                params={},
-                source=cell.source,
-            )
-        return total
 
 
 def _is_lavas(op: Conv) -> bool:

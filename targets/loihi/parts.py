@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.errors import CapabilityError, Finding
+from neurodeploy.errors import CapabilityError, Finding, InternalError
 from neurodeploy.ir.make_cell import traced_cell
 from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node
 from neurodeploy.ir.ops import Synapses
@@ -197,6 +197,26 @@ class Parts:
         (port,) = made.node.ports
         self.draft.edges[(old.name, port)] = Edge(*read, old.name, port)
 
+    def seat(self, wanted: str, size: int) -> Input:
+        """Add what a population that is still to be made sends, so that synapses can read it."""
+        made = Input(name=self.draft.fresh(wanted), shape=(size,), type=BOOL, kind="spike")
+        self.draft.nodes[made.name] = made
+        return made
+
+    def added(self, wanted: str, terms: Sequence[Key], shape: tuple[int, ...]) -> Key:
+        """Add up what arrives at a population.
+
+        Raises:
+            InternalError: nothing arrives.
+        """
+        if not terms:
+            raise InternalError(f"nothing arrives for {wanted!r}")
+        total = terms[0]
+        for term in terms[1:]:
+            name = self.draft.fresh(wanted)
+            total = self.draft.cell(name, "add", [total, term], shape=shape, params={})
+        return total
+
     def clock(self) -> Key:
         """Give the neuron that spikes in the first of each ``pace`` steps: its spike returns."""
         if self._clock is None:
@@ -213,8 +233,7 @@ class Parts:
         self, wanted: str, read: Key | None, late: int, weight: int, first: int, forgets: int
     ) -> Key:
         """Add one neuron that spikes at step 0 by its first membrane."""
-        seat = Input(name=self.draft.fresh(wanted), shape=(1,), type=BOOL, kind="spike")
-        self.draft.nodes[seat.name] = seat
+        seat = self.seat(wanted, 1)
         zero = np.zeros(1, np.int64)
         rows = Rows(zero, zero, np.array([weight]), None)
         fed = self.draft.fresh(f"{seat.name}.synapse")

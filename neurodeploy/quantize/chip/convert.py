@@ -70,7 +70,7 @@ def for_chip(
     """
     if capabilities.grid is None:
         raise InternalError(f"{capabilities.name!r} has no grid")
-    populations = Populations(chip_prepared(graph), scheme, capabilities.grid)
+    populations = Populations(chip_prepared(graph), scheme, capabilities.grid, target.hops)
     ready = populations.graph
     keys = [(c.name, "v") for c in populations.neurons]
     seen = observe(ready, make_runner(ready), inputs, timesteps, keys, seed=seed, progress=progress)

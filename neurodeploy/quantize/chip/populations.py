@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from neurodeploy.errors import Finding, NeurodeployError, QuantizationError, raise_findings
 from neurodeploy.ir.graph import Graph
-from neurodeploy.ir.nodes import Cell, Edge, Input, Node, Reduce
+from neurodeploy.ir.nodes import Cell, Edge, Input, Node
 from neurodeploy.ir.ops import Dense, Synapses
 from neurodeploy.ir.types import BOOL, QType
 from neurodeploy.passes.recognise import computes
@@ -22,15 +22,10 @@ from neurodeploy.quantize.chip.sums import Arriving, Sum, arriving, group_axis, 
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.targets.grid import ChipGrid, FloatNeuron
 
-__all__ = ["Populations", "hops", "located"]
+__all__ = ["Populations", "located"]
 
 Array = npt.NDArray[Any]
 SPIKES = Sent(BOOL, 1.0, 1, 1.0, 0.0)
-
-
-def hops(node: Node) -> bool:
-    """Say whether what a node sends arrives one step of a chip later: neurons, and max pools."""
-    return isinstance(node, Reduce) or (isinstance(node, Cell) and not computes(node, "add"))
 
 
 class Populations:
@@ -40,15 +35,19 @@ class Populations:
         graph: The prepared float graph.
         scheme: Granularity and headroom.
         grid: What the chip holds.
+        hops: Gives the chip's steps from what arrives at a node to what it sends.
 
     Raises:
         QuantizationError: everything that has no form on the chip.
     """
 
-    def __init__(self, graph: Graph, scheme: Scheme, grid: ChipGrid) -> None:
+    def __init__(
+        self, graph: Graph, scheme: Scheme, grid: ChipGrid, hops: Callable[[Node], int]
+    ) -> None:
         self.graph = graph
         self.scheme = scheme
         self.grid = grid
+        self.hops = hops
         self.neurons = tuple(c for c in graph.cells if not computes(c, "add"))
         self.models: dict[str, FloatNeuron] = {}
         self.arriving: dict[str, Arriving] = {}
@@ -81,7 +80,7 @@ class Populations:
     def sender(self, edge: Edge) -> tuple[str, int]:
         """Give the neuron, pool or input that an edge comes from, and the delays on the way."""
         delay = edge.delay
-        while not hops(node := self.graph.node(edge.source)) and not isinstance(node, Input):
+        while not self.hops(node := self.graph.node(edge.source)) and not isinstance(node, Input):
             into = self.graph.edges_into[node.name]
             if len(into) != 1:
                 break
