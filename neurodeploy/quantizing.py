@@ -67,7 +67,7 @@ def quantize(
         raise UsageError(f"bits is {bits}, and the scheme has {scheme.weight_bits}")
     policy = scheme or (Scheme() if bits is None else Scheme(weight_bits=bits))
     resolved = None if target is None else resolve_target(target)
-    widest = None if resolved is None else resolved[1].weight_bits
+    widest = None if resolved is None else _widest(resolved[1])
     if widest is not None and policy.weight_bits > widest:
         raise QuantizationError(
             f"{target} holds weights of {widest} bits, not {policy.weight_bits}",
@@ -103,6 +103,13 @@ def quantize(
     if max_loss is not None:
         _check_loss(graph, made, data, samples, steps, layout, max_loss)
     return made
+
+
+def _widest(capabilities: Capabilities) -> int | None:
+    """Give the most bits of a weight; of mantissas of both signs one is the sign."""
+    if capabilities.grid is not None:
+        return capabilities.grid.mantissa.bit_length()
+    return capabilities.weight_bits
 
 
 def _for_chip(

@@ -18,7 +18,7 @@ def hop_starts(graph: Graph, hops: Callable[[Node], int], pace: int) -> dict[str
 
     In a graph a signal passes through all nodes in one step; on a chip, each hop takes one. So a
     node starts at ``max(start(source) - pace * delay) + hops`` over what it reads, an input at 0.
-    All outputs start together, when the last one can. With ``pace`` chip steps to a step of the
+    All outputs are read together, when the last one can. With ``pace`` chip steps to a step of the
     network, a loop of h hops and delays of d steps has time where ``h <= pace * d``.
 
     Args:
@@ -27,7 +27,6 @@ def hop_starts(graph: Graph, hops: Callable[[Node], int], pace: int) -> dict[str
         pace: Chip steps to a step of the network.
     """
     starts = {n.name: 0 for n in graph.nodes}
-    last = {graph.edges_into[n.name][0].source for n in graph.outputs}
     for _ in range(len(starts) + 2):
         moved = False
         for node in graph.nodes:
@@ -37,12 +36,11 @@ def hop_starts(graph: Graph, hops: Callable[[Node], int], pace: int) -> dict[str
             earliest = max(starts[e.source] - pace * e.delay for e in edges) + hops(node)
             if hops(node):
                 earliest = max(earliest, starts[node.name])
-            if node.name in last:
-                earliest = max(earliest, *(starts[n] for n in last))
             moved |= earliest != starts[node.name]
             starts[node.name] = earliest
         if not moved:
-            return starts
+            together = max((starts[n.name] for n in graph.outputs), default=0)
+            return starts | {n.name: together for n in graph.outputs}
     return None
 
 

@@ -13,6 +13,7 @@ from neurodeploy.targets.loihi.cells import UNITY
 __all__ = ["Gate", "gate"]
 
 Array = npt.NDArray[Any]
+LARGEST = 254 << 7  # that two synapses bring
 TRIED = 512  # closings, for one of which what is left is nearly a whole number
 
 
@@ -45,7 +46,7 @@ def gate(kept: Array, peak: Array, pace: int) -> Gate:
     """
     factor = np.asarray(kept, np.float64) / UNITY
     least = 2 * np.ceil(np.asarray(peak, np.float64) * factor / 2)
-    tried = least[..., None] + 2 * np.arange(TRIED)
+    tried = np.minimum(least[..., None] + 2 * np.arange(TRIED), LARGEST)
     left = tried * (factor ** (pace - 1))[..., None]
     whole = 2 * np.rint(left / 2)
     best = np.argmin(np.abs(left - whole), axis=-1)[..., None]

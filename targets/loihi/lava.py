@@ -136,7 +136,7 @@ class LavaRun:
             else:
                 values = np.zeros(shape, np.int64)
             kind = np.bool_ if signal_.type == BOOL else np.int64
-            found[key] = values.reshape(shape).astype(kind)
+            found[key] = _later(values.reshape(shape).astype(kind), self._delay(key))
         return found
 
     def _names(self, record: Collection[Key]) -> dict[Key, str]:
@@ -161,6 +161,11 @@ class LavaRun:
             ],
         )
         return {key: known[key] for key in record}
+
+    def _delay(self, key: Key) -> int:
+        """Give the steps by which an output is read later; whoever reads Lava waits as long."""
+        outputs = {n.name for n in self.graph.outputs}
+        return self.graph.edges_into[key[0]][0].delay if key[0] in outputs else 0
 
     def _whole(self, x: Array, shape: tuple[int, ...], timesteps: int) -> Array:
         if x.ndim == len(shape) + 2:
@@ -215,6 +220,14 @@ class LavaRun:
 def _tail(folder: Path) -> str:
     """Give the end of what the program said of its errors."""
     return (folder / FAILED).read_text(encoding="utf-8", errors="replace").strip()[-2000:]
+
+
+def _later(values: Array, steps: int) -> Array:
+    if not steps:
+        return values
+    made = np.zeros_like(values)
+    made[:, steps:] = values[:, :-steps]
+    return made
 
 
 def _in_lava(x: Array, shape: tuple[int, ...]) -> Array:

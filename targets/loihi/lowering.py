@@ -110,6 +110,10 @@ class _Lowering:
             except CapabilityError as error:
                 self.found += error.findings
         raise_findings(CapabilityError, self.found)
+        for node in self.graph.outputs:
+            edge = self.draft.edges[(node.name, "in")]
+            late = self.latency - self.starts[edge.source] + self.pace * edge.delay
+            self.draft.edges[(node.name, "in")] = replace(edge, delay=late)
         self._drop()
         self.draft.note(
             self.graph.outputs[0].name,

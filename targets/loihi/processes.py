@@ -244,9 +244,11 @@ class _Reader:
             (edge,) = self.graph.edges_into[node.name]
             sender = self.graph.node(edge.source)
             population = isinstance(sender, Cell) and sender.definition in NEURONS
-            if not population or edge.delay:
-                text = f"reads {edge.source}.{edge.output} after {edge.delay} steps"
-                self.refuse(node, text, "an output reads a population, at once")
+            if not population:
+                text = f"reads {edge.source!r}, which is no population"
+                self.refuse(node, text, "populations alone can be read")
+            elif edge.delay and edge.initial != 0:
+                self.refuse(node, "gives something before anything was sent", "Lava starts with 0")
 
     def rest(self, populations: tuple[Cell, ...]) -> None:
         """Refuse what no connection has led to."""

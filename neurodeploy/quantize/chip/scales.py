@@ -119,6 +119,8 @@ def fitted(population: Population, grid: ChipGrid, bits: int) -> Fitted:
 def _most(population: Population, grid: ChipGrid) -> F64:
     """Give the largest scale of each group that keeps sums, membranes and constants in range."""
     worst = population.drive + population.kick + population.taken
+    if population.gated:
+        worst = worst + population.peak  # what opens the neurons
     for term in population.terms:
         worst = worst + np.abs(term.rows).sum(axis=1) * term.largest
     limits = [

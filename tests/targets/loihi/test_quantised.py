@@ -1,0 +1,194 @@
+"""Float networks on Loihi: rounded onto its grids, then written as its neurons, exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import neurodeploy as nd
+from float_snns import KINDS, random_float_snn
+from neurodeploy.ir import GraphBuilder
+from neurodeploy.ir.nodes import Cell, Map
+from neurodeploy.ir.ops import Conv, Dense, MaxPool, Synapses
+from neurodeploy.ir.types import BOOL
+from neurodeploy.quantize import Scheme
+from neurodeploy.targets.loihi.weights import held_weights, sign_mode
+from oracles import Ledger
+from tiers import sample_count
+
+COUNT = sample_count(120, 15)
+SAMPLES = np.random.default_rng(0).random((6, 10, 3)) < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_networks_are_written_exactly(kind: str, tmp_path: Path) -> None:
+    """Every population of the compiled graph has the quantised one's spikes and states."""
+    spiking, paces = 0, set()
+    for seed in range(COUNT):
+        net = random_float_snn(seed, kind)
+        made = nd.quantize(net.graph, data=net.x, target="lava")
+        art = nd.compile(made, "lava", tmp_path / "net")
+        found = nd.compare(made, art, net.x)
+        assert found.verdict == "exact", (seed, found.verdict)
+        compared = {n.name for n in found.nodes}
+        assert {c.name for c in made.cells if c.states} <= compared
+        paces.add(art.pace)
+        counts = nd.run(net.graph, net.x, on="engine", record="all").counts
+        spiking += all(c.any() for c in counts.values())
+        _grids(art.graph)
+    assert spiking >= 0.5 * COUNT
+    assert paces == ({1, 2, 3} if kind == "loops" else {1})
+
+
+def _grids(graph: nd.Graph) -> None:
+    for node in graph.nodes:
+        if isinstance(node, Map) and isinstance(node.op, Dense | Conv | Synapses):
+            weights = graph.tensors[node.op.weight].data
+            held_weights(weights, sign_mode(weights))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rounded_networks_spike_as_the_float_ones(kind: str) -> None:
+    """The rates of all neurons together stay those of the floats, within what 8 bits change."""
+    before, after = 0.0, 0.0
+    for seed in range(COUNT):
+        net = random_float_snn(seed, kind)
+        made = nd.quantize(net.graph, data=net.x, target="lava")
+        names = tuple(c.name for c in net.graph.cells if c.states)
+        a = nd.run(net.graph, net.x, on="engine", record="all").counts
+        b = nd.run(made, net.x, on="engine", record="all").counts
+        before += sum(float(a[n].sum()) for n in names)
+        after += sum(float(np.abs(a[n] - b[n]).sum()) for n in names)
+    assert before > 100 * COUNT
+    assert after < 0.05 * before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lava_gives_the_engine_s_states(kind: str, oracle: Ledger, tmp_path: Path) -> None:
+    lava = oracle("lava")
+    options: Any = {"python": str(lava.interpreter)}
+    for seed in range(sample_count(8, 1)):
+        net = random_float_snn(seed + 40, kind)
+        made = nd.quantize(net.graph, data=net.x, target="lava")
+        art = nd.compile(made, "lava", tmp_path / "net")
+        names = tuple(c.name for c in art.graph.cells if c.definition == "loihi_lif")
+        ours = art.run(net.x[:1], record=names)
+        theirs = art.run(net.x[:1], record=names, on="lava", options=options)
+        for name in names:
+            for state, values in ours.states[name].items():
+                assert np.array_equal(values, theirs.states[name][state]), (seed, name, state)
+        assert np.array_equal(ours.outputs, theirs.outputs)
+        lava.record(spiking=all(ours.states[n]["out"].any() for n in names))
+
+
+@pytest.mark.parametrize("window", [(2, 2), (3, 2), (1, 3), (4, 4)])
+@pytest.mark.parametrize("mode", ["frame", "cumulative"])
+def test_max_pools_are_exact(window: tuple[int, int], mode: Any, tmp_path: Path) -> None:
+    b = GraphBuilder()
+    x = b.input("x", (2, 6, 6), type=BOOL)
+    relay = b.conv("w", x, np.eye(2).reshape(2, 2, 1, 1))
+    sent = b.cell("n", "if", relay, params={"threshold": 0.5}, options={"reset": "value"})
+    pooled = b.max_pool("pool", sent, window, stride=window, padding=0, mode=mode)
+    b.output("out", pooled, decode="count")
+    rates = np.random.default_rng(4).random((8, 1, 2, 6, 6))
+    given = np.random.default_rng(5).random((8, 60, 2, 6, 6)) < rates
+    made = nd.quantize(b.build(), data=given, target="lava")
+    assert any(isinstance(getattr(n, "op", None), MaxPool) for n in made.nodes)
+    art = nd.compile(made, "lava", tmp_path / "net")
+    assert not any(isinstance(getattr(n, "op", None), MaxPool) for n in art.graph.nodes)
+    expected, found = nd.run(made, given), art.run(given)
+    assert expected.outputs.any()
+    assert np.array_equal(expected.outputs, found.outputs)
+
+
+def test_outputs_of_several_layers_are_read_together(oracle: Ledger, tmp_path: Path) -> None:
+    lava = oracle("lava")
+    b = GraphBuilder()
+    at = b.input("x", (3,), type=BOOL)
+    draw = np.random.default_rng(2)
+    for name in ("a", "b", "c"):
+        fed = b.dense(f"{name}.w", at, draw.normal(0.5, 0.5, (3, 3)))
+        at = b.cell(name, "lif", fed, params={"threshold": 0.7})
+        b.output(f"{name}.out", at, decode="count")
+    made = nd.quantize(b.build(), data=SAMPLES, target="lava")
+    art = nd.compile(made, "lava", tmp_path / "net")
+    assert art.latency_steps == 3
+    assert nd.compare(made, art, SAMPLES).verdict == "exact"
+    options: Any = {"python": str(lava.interpreter)}
+    plain, ours = nd.run(made, SAMPLES[:2]), art.run(SAMPLES[:2])
+    theirs = art.run(SAMPLES[:2], on="lava", options=options)
+    for name in ("a.out", "b.out", "c.out"):
+        assert plain.outputs[name].any()
+        assert np.array_equal(plain.outputs[name], ours.outputs[name])
+        assert np.array_equal(plain.outputs[name], theirs.outputs[name])
+    lava.record(spiking=True)
+
+
+def small(**changes: Any) -> nd.Graph:
+    b = GraphBuilder()
+    x = b.input("x", (3,), type=changes.get("type", BOOL))
+    fed = b.dense("w", x, changes.get("weight", [[1.0, 0.5, -0.5], [0.2, 0.1, 0.6]]))
+    params = {"threshold": 1.0, **changes.get("params", {})}
+    n = b.cell("n", changes.get("cell", "lif"), fed, params=params, options=changes.get("options"))
+    b.output("out", n)
+    return b.build()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"options": {"refractory": 2}}, "n: refractory is 2"),
+        ({"options": {"floor": True}, "params": {"floor": 0.0}}, "n: floor is True"),
+        (
+            {"options": {"reset": "value", "timing": "next_after"}},
+            "n: a reset to a value that also loses the input",
+        ),
+        ({"params": {"beta": 1.2}}, "n: a decay factor of 1.2 to 1.2 is no neuron of Loihi"),
+        ({"cell": "cuba_lif"}, "n: a current with memory and a reset by subtraction"),
+        ({"cell": "alif"}, "n: cell 'alif' is no leaky membrane"),
+        ({"options": {"timing": "corrected_after"}}, "n: timing is 'corrected_after'"),
+    ],
+)
+def test_what_has_no_neuron_is_refused(changes: Any, message: str) -> None:
+    with pytest.raises(nd.NeurodeployError) as error:
+        nd.quantize(small(**changes), data=SAMPLES, target="lava")
+    assert message in str(error.value)
+
+
+def test_a_layer_that_would_vanish_is_refused() -> None:
+    b = GraphBuilder()
+    x = b.input("x", (3,), type=BOOL)
+    a = b.dense("strong", x, np.full((2, 3), 1.0))
+    c = b.dense("weak", x, np.full((2, 3), 1e-9))
+    n = b.cell("n", "lif", b.cell("add", "add", a, c), params={"threshold": 1.0})
+    b.output("out", n)
+    with pytest.raises(nd.NeurodeployError, match="all weights of 'weak' become 0"):
+        nd.quantize(b.build(), data=SAMPLES, target="lava")
+
+
+def test_fewer_bits_are_coarser() -> None:
+    graph = small()
+    for bits in (2, 4, 6, 8):
+        made = nd.quantize(graph, data=SAMPLES, scheme=Scheme(weight_bits=bits), target="lava")
+        node = made.node("w")
+        assert isinstance(node, Map)
+        assert isinstance(node.op, Dense)
+        values = np.unique(np.abs(made.tensors[node.op.weight].data))
+        assert not (values % 2 ** (9 - bits)).any()
+    with pytest.raises(nd.NeurodeployError, match="lava holds weights of 8 bits, not 16"):
+        nd.quantize(graph, data=SAMPLES, scheme=Scheme(weight_bits=16), target="lava")
+
+
+def test_natural_currents_stay_currents(tmp_path: Path) -> None:
+    """A current-based LIF that is reset to 0 is Loihi's own: no synapses are added."""
+    graph = small(cell="cuba_lif", options={"reset": "value"}, params={"alpha": 0.5, "beta": 0.9})
+    made = nd.quantize(graph, data=SAMPLES, target="lava")
+    art = nd.compile(made, "lava", tmp_path / "net")
+    assert [n.name for n in art.graph.nodes if isinstance(n, Map)] == ["w"]
+    (cell,) = (n for n in art.graph.nodes if isinstance(n, Cell) and n.states)
+    values = {p.name: int(art.graph.tensors[p.tensor].data.max()) for p in cell.params}
+    assert (values["du"], values["dv"]) == (4095 - 2048, 4096 - round(0.9 * 4096))
+    assert nd.compare(made, art, SAMPLES).verdict == "exact"
