@@ -17,6 +17,7 @@ from neurodeploy.quantize import QuantisationReport, Scheme, layer_errors, quant
 from neurodeploy.quantize.chip import for_chip
 from neurodeploy.quantize.mixed import bits_within, sensitivities
 from neurodeploy.runners import make_runner
+from neurodeploy.spike_rates import with_spike_rates
 from neurodeploy.targets.base import Capabilities, Run, Target
 from neurodeploy.targets.registry import resolve_target
 
@@ -82,6 +83,7 @@ def quantize(
     if resolved is not None and resolved[1].grid is not None:
         made = _for_chip(graph, samples, steps, policy, resolved, seed=seed, progress=progress)
         made = with_input_range(made, samples.inputs)
+        made = with_spike_rates(made, _fastest(made), inputs_of(made), steps)
         if max_loss is not None:
             _check_loss(graph, made, data, samples, steps, layout, max_loss)
         return made

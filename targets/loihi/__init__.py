@@ -7,6 +7,7 @@ project; tests compare every state of every step with it. Only the runner ``lava
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ from neurodeploy.targets.base import (
 from neurodeploy.targets.check import capability_findings
 from neurodeploy.targets.grid import IntegerNeuron
 from neurodeploy.targets.loihi import cells, resonators, sigma_delta, step_lif
+from neurodeploy.targets.loihi.cores.limits import limits_file_text
+from neurodeploy.targets.loihi.cores.placing import CorePlacement, placed_on_cores, write_map
 from neurodeploy.targets.loihi.lowering import hops, lowered
 from neurodeploy.targets.loihi.processes import NEURONS
 from neurodeploy.targets.loihi.program import lava_program
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TARGET", "LoihiTarget"]
 
-SOURCE = "counted from the graph; nothing is placed on cores yet"
+SOURCE = "counted from the graph; this profile has no cores"
 CELLS = (*NEURONS, "loihi_step_lif", "loihi_synapse", "add")
 
 LAVA = Capabilities(
@@ -59,6 +62,24 @@ LAVA = Capabilities(
     cells=tuple(CellRule(name) for name in CELLS),
     float_state=False,
     grid=LAVA_GRID,
+)
+
+PLACED = (
+    Option("chips", 1, "chips that there are"),
+    Option("limits", "", "file with limits of a core and a chip, as limits.toml of this package"),
+)
+LOIHI2 = replace(
+    LAVA,
+    name="loihi2",
+    description="Loihi 2: cores of the published limits, the arithmetic of lava-nc 0.10.0",
+    options=PLACED,
+)
+LOIHI1 = replace(
+    LOIHI2,
+    name="loihi1",
+    description="Loihi: LIF neurons and spikes alone, cores as nengo-loihi 1.1.0 has them",
+    cells=tuple(CellRule(name) for name in ("loihi_lif", "loihi_step_lif", "loihi_synapse", "add")),
+    grid=replace(LAVA_GRID, message_bits=0),
 )
 
 RUNNER = Capabilities(
@@ -75,7 +96,13 @@ class LoihiTarget(Target):
     """Takes graphs of Loihi's own cells; writes them as programs for Lava."""
 
     name = "loihi"
-    profiles = (LAVA,)
+    profiles = (LAVA, LOIHI1, LOIHI2)
+
+    def settle(self, options: Mapping[str, OptionValue]) -> Mapping[str, OptionValue]:
+        """Put the tables of a file in the place of the file's name."""
+        if not options.get("limits"):
+            return options
+        return {**options, "limits": limits_file_text(str(options["limits"]))}
 
     def lower(
         self, graph: Graph, capabilities: Capabilities, options: Mapping[str, OptionValue]
@@ -102,8 +129,10 @@ class LoihiTarget(Target):
     def place(
         self, lowered: Lowered, capabilities: Capabilities, options: Mapping[str, OptionValue]
     ) -> Placement:
-        """Report neurons, synapses and state; there are no cores yet."""
+        """Put slices of populations onto cores; without cores, report sizes."""
         graph = lowered.graph
+        if capabilities.options:
+            return placed_on_cores(lowered, capabilities, options)
         neurons = sum(int(np.prod(c.shape)) for c in graph.cells if c.definition in NEURONS)
         weights = [
             graph.tensors[n.op.weight].data
@@ -132,8 +161,10 @@ class LoihiTarget(Target):
         options: Mapping[str, OptionValue],
         out: Path,
     ) -> None:
-        """Write the program for Lava with its arrays."""
+        """Write the program for Lava with its arrays, and the map of the cores."""
         lava_program(lowered.graph).write(out)
+        if isinstance(placement, CorePlacement):
+            write_map(placement.cores, out)
 
     def runners(self) -> Mapping[str, RunnerFactory]:
         """Give Lava: the fixed-point models, in an interpreter of their own."""

@@ -37,6 +37,7 @@ def rows_of_map(
     draft: Draft,
     read: tuple[int, ...],
     made: tuple[int, ...],
+    weight: Array | None = None,
 ) -> Rows:
     """Give the synapses of a weighted sum; weights of 0 are none.
 
@@ -45,8 +46,10 @@ def rows_of_map(
         draft: Where its tensors are.
         read: Shape of what it reads.
         made: Shape of what it sends.
+        weight: Other values in the place of its weights.
     """
-    weight = draft.tensors[op.weight].data.astype(np.int64)
+    if weight is None:
+        weight = draft.tensors[op.weight].data.astype(np.int64)
     if isinstance(op, Dense):
         return _dense(op, weight, read, made)
     if isinstance(op, Conv):
