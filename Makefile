@@ -11,6 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 TEST_ENV := .venv
 DEMO_ENV := .venv-demo
 LAVA_ENV := .venv-lava
+NENGO_ENV := .venv-nengo
 LAVA_PYTHON ?= $(shell for p in python3.11 python3.10 $(PYTHON); do \
 	$$p -c '' 2>/dev/null && { echo $$p; break; }; done)
 BIN := $(TEST_ENV)/bin
@@ -35,13 +36,14 @@ help:
 demo: $(DEMO_ENV)/.ready
 	$(DEMO_ENV)/bin/neurodeploy demo
 
-# What Lava is an oracle for is skipped, by name, where it cannot be installed.
+# What Lava and nengo-loihi are oracles for is skipped, by name, where they cannot be installed.
 test: lint doctest
 	-@$(MAKE) --no-print-directory $(LAVA_ENV)/.ready
+	-@$(MAKE) --no-print-directory $(NENGO_ENV)/.ready
 	$(BIN)/pytest $(ARGS)
 
 verify: export NEURODEPLOY_VERIFY := 1
-verify: lint doctest $(LAVA_ENV)/.ready
+verify: lint doctest $(LAVA_ENV)/.ready $(NENGO_ENV)/.ready
 	$(BIN)/pytest $(ARGS)
 
 lint: $(TEST_ENV)/.ready
@@ -54,7 +56,7 @@ doctest: $(TEST_ENV)/.ready
 	$(BIN)/pytest --quiet --doctest-modules -o python_files= neurodeploy
 
 clean:
-	rm -rf $(TEST_ENV) $(DEMO_ENV) $(LAVA_ENV) build dist *.egg-info neurodeploy-demo
+	rm -rf $(TEST_ENV) $(DEMO_ENV) $(LAVA_ENV) $(NENGO_ENV) build dist *.egg-info neurodeploy-demo
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -86,6 +88,13 @@ $(LAVA_ENV)/.ready: Makefile
 	@$(LAVA_PYTHON) -m venv $(LAVA_ENV)
 	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33
 	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) --ignore-requires-python --no-deps lava-nc==0.10.0
+	@touch $@
+
+# nengo-loihi asks for a numpy before 1.24 by what it uses of it.
+$(NENGO_ENV)/.ready: Makefile
+	@echo "setting up $(NENGO_ENV) with $(LAVA_PYTHON)"
+	@$(LAVA_PYTHON) -m venv $(NENGO_ENV)
+	$(NENGO_ENV)/bin/python -m pip install $(PIP_QUIET) 'numpy<1.24' nengo-loihi==1.1.0
 	@touch $@
 
 define create_env

@@ -244,7 +244,7 @@ class _Lowering:
         if rows.delay is not None:
             rows.delay = rows.delay * self.pace
         layer = self.draft.nodes[name].source
-        return self.parts.synapses(name, sent, rows, made.shape, late, layer)
+        return self.parts.synapses(name, sent, rows, made.shape, late, layer, op.accumulator)
 
     def _sender(self, edge: Edge) -> tuple[Key, bool]:
         """Give the neuron or input behind reshapes, and whether one of them reads it late."""

@@ -91,6 +91,7 @@ class Parts:
         shape: tuple[int, ...],
         late: int,
         source: tuple[str, ...] = (),
+        accumulator: QType | None = None,
     ) -> Key:
         """Add single synapses that arrive ``late`` steps after what they read, at least one."""
         sources = self.draft.signal(read).size
@@ -109,7 +110,12 @@ class Parts:
         self.draft.nodes[name] = Map(
             name=name,
             op=Synapses(
-                shape, stored["weight"], stored["starts"], stored["target"], stored.get("delay")
+                shape,
+                stored["weight"],
+                stored["starts"],
+                stored["target"],
+                stored.get("delay"),
+                accumulator=accumulator,
             ),
             source=source,
         )

@@ -14,7 +14,7 @@ from neurodeploy.targets.loihi.cores.fans import Fan, Population
 from neurodeploy.targets.loihi.cores.limits import CoreLimit
 from neurodeploy.targets.loihi.cores.memory import WEIGHT_BITS, WORD, axon_bits, index_bits
 
-__all__ = ["Slice", "sliced"]
+__all__ = ["Slice", "sliced", "slices_of"]
 
 Array = npt.NDArray[Any]
 Use = Mapping[str, int]
@@ -86,6 +86,25 @@ def sliced(
     if found:
         raise CapabilityError(found)
     _divide_senders(work)
+    return [s for p in populations for s in _slices(work, p)]
+
+
+def slices_of(
+    populations: Sequence[Population],
+    fans: Sequence[Fan],
+    pieces: Mapping[str, int],
+    *,
+    share: bool,
+) -> list[Slice]:
+    """Divide populations into given numbers of equal slices, and count what each takes.
+
+    Args:
+        populations: All populations.
+        fans: All connections.
+        pieces: Number of slices of each population.
+        share: Whether a core stores a kernel once for all neurons that use it.
+    """
+    work = _Slicing({p.name: p for p in populations}, fans, {}, share, dict(pieces))
     return [s for p in populations for s in _slices(work, p)]
 
 

@@ -156,7 +156,9 @@ class _Split:
         )
         name = self.draft.fresh(f"{joined.map.name} to {slice_name(piece)}")
         read = self._gathered((joined.source, "out"), shaped=False)
-        made = self.parts.synapses(name, read, some, (piece.count,), 1, joined.map.source)
+        op = joined.map.op
+        kept = op.accumulator if isinstance(op, Dense | Conv | Synapses) else None
+        made = self.parts.synapses(name, read, some, (piece.count,), 1, joined.map.source, kept)
         return self.parts.shifted(name, made, joined.exponent, joined.map.source)
 
     def _gathered(self, sent: Key, *, shaped: bool) -> Key:
