@@ -82,12 +82,15 @@ $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 # Lava is archived: it asks for older packages than the tests do, and for a Python before 3.11, which
-# its programs get round; there are no such packages for 3.13.
+# its programs get round; there are no such packages for 3.13. Of lava-dl its reader of netx files
+# and its own test networks are used, not what it trains with in torch.
 $(LAVA_ENV)/.ready: Makefile
 	@echo "setting up $(LAVA_ENV) with $(LAVA_PYTHON)"
 	@$(LAVA_PYTHON) -m venv $(LAVA_ENV)
 	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33
 	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) --ignore-requires-python --no-deps lava-nc==0.10.0
+	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) h5py==3.11.0
+	$(LAVA_ENV)/bin/python -m pip install $(PIP_QUIET) --ignore-requires-python --no-deps lava-dl==0.6.0
 	@touch $@
 
 # nengo-loihi asks for a numpy before 1.24 by what it uses of it.

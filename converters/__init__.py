@@ -23,6 +23,7 @@ WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 # front end: where its FrontEnd is
 _OURS = {
+    "netx": "neurodeploy.converters.netx:FRONT_END",
     "nir": "neurodeploy.converters.nir:FRONT_END",
     "onnx": "neurodeploy.converters.onnx:FRONT_END",
     "torch": "neurodeploy.converters.torch:FRONT_END",

@@ -171,7 +171,7 @@ def conversion_report(
 
 
 def save(graph: Graph, path: Path_) -> NirLoss | None:
-    """Write a graph to an ``.nd`` or ``.nir`` file; the same graph and history, the same bytes.
+    """Write a graph to an ``.nd``, ``.nir`` or ``.net`` file; the same graph, the same bytes.
 
     Args:
         graph: The graph.
@@ -188,6 +188,11 @@ def save(graph: Graph, path: Path_) -> NirLoss | None:
         from neurodeploy.converters.nir import save_nir
 
         return save_nir(graph, path)
+    if Path(path).suffix.lower() == ".net":
+        from neurodeploy.converters.netx import save_netx
+
+        save_netx(graph, path)
+        return None
     save_graph(graph, Path(path))
     return None
 

@@ -118,7 +118,7 @@ def convert(
         raise UsageError("--example and --input-shape are both given")
     if decode is not None:
         check_decoding(decode)
-    check_place(out, out.suffix if out.suffix in (".nd", ".nir") else ".nd")
+    check_place(out, out.suffix if out.suffix in (".nd", ".nir", ".net") else ".nd")
     given = shape_example(input_shape) if example is None else example
     with _command_in_hints(), session.progress("calibrating") as progress:
         graph = api.load(

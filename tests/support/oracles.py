@@ -84,6 +84,7 @@ ORACLES = {
     "DCLS": Kind(module="DCLS", package="dcls"),
     "norse": Kind(module="norse"),
     "lava": Kind(environment="lava", package="lava-nc"),
+    "lava-dl": Kind(environment="lava", package="lava-dl"),
     "nengo-loihi": Kind(environment="nengo", package="nengo-loihi"),
     "spynnaker": Kind(module="spynnaker", package="sPyNNaker"),
     "ziglang": Kind(module="ziglang"),
