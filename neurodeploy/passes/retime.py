@@ -26,7 +26,8 @@ def hop_starts(graph: Graph, hops: Callable[[Node], int], pace: int) -> dict[str
         hops: Gives the steps from what arrives at a node to what it sends.
         pace: Chip steps to a step of the network.
     """
-    starts = {n.name: 0 for n in graph.nodes}
+    # what arrives late does not let a node start before it can have worked
+    starts = {n.name: hops(n) for n in graph.nodes}
     for _ in range(len(starts) + 2):
         moved = False
         for node in graph.nodes:

@@ -70,6 +70,16 @@ def test_outputs_are_read_together() -> None:
     assert [starts[f"{n}.out"] for n in "abc"] == [3, 3, 3]
 
 
+def test_no_node_works_before_the_first_step() -> None:
+    b = GraphBuilder()
+    x = b.input("x", (2,), type=BOOL)
+    fed = b.dense("w", x.after(7), np.eye(2))
+    b.output("out", b.cell("n", "if", fed, params={"threshold": 1.0}))
+    starts = hop_starts(b.build(), neurons, 1)
+    assert starts is not None
+    assert (starts["n"], starts["out"]) == (1, 1)
+
+
 def test_a_loop_that_is_too_long_is_refused() -> None:
     with pytest.raises(CapabilityError, match="more than 32 hops"):
         least_pace(ring(33, 1), neurons)
