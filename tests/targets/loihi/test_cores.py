@@ -322,3 +322,16 @@ def test_a_chip_of_spikes_takes_no_numbers(tmp_path: Path) -> None:
     with pytest.raises(nd.NeurodeployError, match="x: sends numbers, 'loihi1' sends spikes alone"):
         nd.compile(made, "loihi1", tmp_path / "net")
     assert replace(made, metadata=()) == made or made.metadata
+
+
+def test_the_picture_as_png(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="it draws the picture")
+    from neurodeploy.targets.loihi.cores.png import cores_png
+
+    made = nd.quantize(chain(), data=SAMPLES, target="loihi1")
+    nd.compile(made, "loihi1", tmp_path / "net", {"chips": 2})
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for file in files:
+        cores_png(tmp_path / "net" / "map.json", file)
+    assert files[0].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert files[0].read_bytes() == files[1].read_bytes()
