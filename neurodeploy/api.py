@@ -18,6 +18,7 @@ from neurodeploy.execute import Progress, check_seed, execute
 from neurodeploy.input_range import with_input_range
 from neurodeploy.ir.file import save_graph
 from neurodeploy.ir.graph import Graph
+from neurodeploy.pacing import paced_inputs
 from neurodeploy.recorded import compare_recordings
 from neurodeploy.recording import Recording
 from neurodeploy.runners import make_runner
@@ -288,7 +289,7 @@ def profile(
         own = what.capabilities.name
         if on in what.target.runners() and target not in (None, own):
             raise UsageError(f"the runner {on!r} runs {own}, not {target}", hint=f"target {own}")
-        graph, (name, runner) = what.graph, what.network_runner(on, options)
+        graph, (name, runner) = what.graph, what.runner(on, options)
         target = target or own
     else:
         graph, (name, runner) = what, make_runner(what, on, options=options)
@@ -296,13 +297,23 @@ def profile(
     check_seed(seed)
     back_end, capabilities = resolve_target(target)
     samples = as_samples(graph, x, y, layout=layout, timesteps=timesteps)
+    steps, inputs, lengths = (
+        timesteps_of(graph, samples, timesteps),
+        samples.inputs,
+        samples.lengths,
+    )
+    if isinstance(what, Artifact) and (what.latency_steps or what.pace > 1):
+        # what is counted are the steps of the chip, to the last one of the outputs
+        late, pace = what.latency_steps, what.pace
+        inputs, steps = paced_inputs(graph, inputs, steps, late, pace)
+        lengths = None if lengths is None else pace * lengths + late
     return profile_graph(
         graph,
         runner,
-        samples.inputs,
-        timesteps_of(graph, samples, timesteps),
+        inputs,
+        steps,
         labels=samples.labels,
-        lengths=samples.lengths,
+        lengths=lengths,
         hosted=back_end.hosted and name == "engine",
         target=target,
         costs=back_end.costs(capabilities),

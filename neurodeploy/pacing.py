@@ -11,7 +11,7 @@ import numpy.typing as npt
 from neurodeploy.ir.graph import Graph
 from neurodeploy.targets.base import Run
 
-__all__ = ["PacedRun", "sent_at"]
+__all__ = ["PacedRun", "paced_inputs", "sent_at"]
 
 Array = npt.NDArray[Any]
 Key = tuple[str, str]
@@ -43,6 +43,29 @@ def sent_at(graph: Graph, latency: int) -> dict[str, int]:
         found |= known or dict.fromkeys(left, 0)
         left = [name for name in left if name not in found]
     return found
+
+
+def paced_inputs(
+    graph: Graph, inputs: Mapping[str, Array], timesteps: int, latency: int, pace: int
+) -> tuple[dict[str, Array], int]:
+    """Spread samples over the steps of a chip; give them with their number.
+
+    Args:
+        graph: The lowered graph.
+        inputs: Samples in steps of the network, by input node.
+        timesteps: Steps of the network.
+        latency: Steps of the chip by which outputs come late, for which it runs on.
+        pace: Steps of the chip to one of the network.
+    """
+    steps = pace * timesteps + latency
+    made = {}
+    for node in graph.inputs:
+        x = inputs[node.name]
+        constant = x.ndim == len(node.shape) + 1
+        spread = np.zeros((len(x), steps, *node.shape), x.dtype)
+        spread[:, : pace * timesteps : pace] = x[:, None] if constant else x
+        made[node.name] = spread
+    return made, steps
 
 
 class PacedRun:
@@ -79,11 +102,13 @@ class PacedRun:
         """Run a batch; see `neurodeploy.reference.simulate`."""
         keys = list(record)
         last = max((self.late[name] for name, _ in keys), default=0)
-        steps = max(0, last) + self.pace * timesteps if timesteps else 0
-        given = {
-            node.name: self._paced(inputs[node.name], node.shape, timesteps, steps)
-            for node in self.graph.inputs
-        }
+        if self.pace == 1 and all(
+            inputs[n.name].ndim == len(n.shape) + 1 for n in self.graph.inputs
+        ):
+            given, steps = dict(inputs), timesteps + max(0, last)  # constants stay constant
+        else:
+            more = max(0, last)
+            given, steps = paced_inputs(self.graph, inputs, timesteps, more, self.pace)
         trace = self.run(given, steps, record=keys, seed=seed, first_sample=first_sample)
         return {
             key: np.ascontiguousarray(self._read(trace[key], self.late[key[0]], timesteps))
@@ -92,12 +117,3 @@ class PacedRun:
 
     def _read(self, values: Array, late: int, timesteps: int) -> Array:
         return values[:, late :: self.pace][:, :timesteps]
-
-    def _paced(self, x: Array, shape: tuple[int, ...], timesteps: int, steps: int) -> Array:
-        """Spread samples over the steps of the chip; a constant stays one where each has it."""
-        constant = x.ndim == len(shape) + 1
-        if constant and self.pace == 1:
-            return x
-        made = np.zeros((len(x), steps, *shape), x.dtype)
-        made[:, : self.pace * timesteps : self.pace] = x[:, None] if constant else x
-        return made

@@ -21,6 +21,7 @@ from neurodeploy.ir.state import graph_state
 from neurodeploy.targets.base import (
     Capabilities,
     CellRule,
+    Limit,
     Lowered,
     Option,
     OptionValue,
@@ -80,6 +81,9 @@ LOIHI1 = replace(
     description="Loihi: LIF neurons and spikes alone, cores as nengo-loihi 1.1.0 has them",
     cells=tuple(CellRule(name) for name in ("loihi_lif", "loihi_step_lif", "loihi_synapse", "add")),
     grid=replace(LAVA_GRID, message_bits=0),
+    limits=(
+        Limit("fan_in", 4096, "node", "synapses", "nengo-loihi 1.1.0, block.py, MAX_IN_AXONS"),
+    ),
 )
 
 RUNNER = Capabilities(
