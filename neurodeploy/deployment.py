@@ -151,6 +151,7 @@ def _chain(
             made,
             data=calibration,
             scheme=scheme_of(recipe["quantize"]),
+            target=_chip(str(recipe["compile"]["target"])),
             layout=layout,
             progress=progress,
         )
@@ -188,6 +189,11 @@ def _chain(
     write_atomically(part / "recipe.toml", recipe_text(recipe, folder).encode())
     _write_report(part / "report.json", steps)
     return artifact, comparison, steps, bill
+
+
+def _chip(target: str) -> str | None:
+    """Give the name of a target with neurons of its own, whose grids integers must be on."""
+    return target if resolve_target(target)[1].grid is not None else None
 
 
 @contextmanager

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 
 import neurodeploy as nd
+from demo_digits import demo_digits
 from float_snns import KINDS, random_float_snn
 from neurodeploy.ir import GraphBuilder
 from neurodeploy.ir.nodes import Cell, Map
@@ -193,3 +198,23 @@ def test_natural_currents_stay_currents(tmp_path: Path) -> None:
     values = {p.name: int(art.graph.tensors[p.tensor].data.max()) for p in cell.params}
     assert (values["du"], values["dv"]) == (4095 - 2048, 4096 - round(0.9 * 4096))
     assert nd.compare(made, art, SAMPLES).verdict == "exact"
+
+
+def test_the_whole_chain(tmp_path: Path) -> None:
+    """`deploy` rounds onto the chip's grids where its target is a chip."""
+    digits = demo_digits()
+    data = tmp_path / "data.npz"
+    np.savez(data, x=digits["xte"][:60], y=digits["yte"][:60])
+    demo = str(files("neurodeploy.demo") / "digits.nd")
+    command = [sys.executable, "-m", "neurodeploy", "deploy", demo, "--target", "loihi2"]
+    command += ["--data", str(data), "-o", str(tmp_path / "d")]
+    command += ["--set", "quantize.bits=8", "--set", "convert.timesteps=4"]
+    subprocess.run(command, check=True, capture_output=True)
+    report = json.loads((tmp_path / "d" / "report.json").read_text())["steps"]
+    assert report["compare"]["verdict"] == "exact"
+    assert report["run"]["accuracy"] >= 0.95
+    assert report["compile"]["latency_steps"] == 12
+    bill = nd.profile(nd.open(tmp_path / "d" / "artifact"), digits["xte"][:4], timesteps=4)
+    layers = {layer.name: layer.row for layer in bill.counts.layers}
+    # in every step of the chip the clock spikes, in 4 of the network and 12 of latency
+    assert (layers["clock"].spikes == 16).all()
