@@ -111,7 +111,7 @@ def layer_errors(
     names = [
         c.name
         for c in before.cells
-        if c.name in after and after.signals[(c.name, c.outputs[0])].shape == c.shape
+        if c.name in after and _comparable(before, after, (c.name, c.outputs[0]))
     ]
     keys = [(n, before.node(n).outputs[0]) for n in names]
     ranged = [
@@ -141,6 +141,12 @@ def layer_errors(
             progress(min(start + BATCH, samples), samples)
     layers = tuple(_layer(before, key, totals[key], ends.get(key[0]), samples) for key in keys)
     return QuantisationReport(layers, samples, timesteps)
+
+
+def _comparable(before: Graph, after: Graph, key: tuple[str, str]) -> bool:
+    """Say whether a cell sends the same kind of thing in both, of one shape."""
+    a, b = before.signals[key], after.signals.get(key)
+    return b is not None and a.shape == b.shape and (a.type == BOOL) == (b.type == BOOL)
 
 
 def _sums(before: Graph, after: Graph, key: tuple[str, str], a: Array, b: Array) -> Array:

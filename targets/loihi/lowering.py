@@ -182,6 +182,11 @@ class _Lowering:
         start = self.starts[node.name]
         write_pool(self.parts, node, node.op, sent, late, start)
         counted = node.op.mode == "cumulative"
+        steps = self.graph.timesteps
+        if counted and steps is not None and steps > COUNTED:
+            text = f"pools counts over {steps} steps, its neurons count to {COUNTED}"
+            hint = "fewer timesteps, or a max pool of single steps"
+            raise CapabilityError(Finding(text, node.name, node.source, hint, steps, COUNTED))
         self.draft.note(
             node.name,
             f"a max pool of {'counts of ' if counted else ''}spikes as neurons",

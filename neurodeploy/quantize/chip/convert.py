@@ -72,9 +72,12 @@ def for_chip(
         raise InternalError(f"{capabilities.name!r} has no grid")
     populations = Populations(chip_prepared(graph), scheme, capabilities.grid, target.hops)
     ready = populations.graph
-    keys = [(c.name, "v") for c in populations.neurons]
+    # a current is held to the same range as a membrane
+    keys = [(c.name, s.name) for c in populations.neurons for s in c.states if s.name in ("v", "i")]
     seen = observe(ready, make_runner(ready), inputs, timesteps, keys, seed=seed, progress=progress)
-    peaks = {name: seen[(name, out)].peak for name, out in keys}
+    peaks: dict[str, Array] = {}
+    for name, state in keys:
+        peaks[name] = np.maximum(peaks.get(name, 0.0), seen[(name, state)].peak)
     return _Rounding(populations, target, capabilities, peaks).run(inputs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,48 @@ def test_the_whole_chain(tmp_path: Path) -> None:
     layers = {layer.name: layer.row for layer in bill.counts.layers}
     # in every step of the chip the clock spikes, in 4 of the network and 12 of latency
     assert (layers["clock"].spikes == 16).all()
+
+
+def test_a_current_with_memory_stays_in_range(tmp_path: Path) -> None:
+    """Its current is many times the membrane that a spike resets, and must not come in again."""
+    b = GraphBuilder()
+    x = b.input("x", (3,), type=BOOL)
+    fed = b.dense("w", x, [[0.9, 0.7, 0.8], [0.5, 0.9, -0.6]])
+    params: Any = {"alpha": 0.98, "beta": 0.3, "threshold": 2.0}
+    b.output("out", b.cell("n", "cuba_lif", fed, params=params, options={"reset": "value"}))
+    graph, given = b.build(), np.ones((2, 200, 3), bool)
+    made = nd.quantize(graph, data=given, target="lava")
+    states = nd.run(made, given, record="states").states["n"]
+    assert states["u"].max() > 2**19
+    before, after = nd.run(graph, given).outputs, nd.run(made, given).outputs
+    assert before.any()
+    assert float((before != after).mean()) < 0.02
+
+
+def test_leaky_outputs_are_membranes(tmp_path: Path) -> None:
+    """An output that decays is read as a membrane, whose unit is known."""
+    b = GraphBuilder()
+    x = b.input("x", (3,), type=BOOL)
+    fed = b.dense("w", x, [[0.9, 0.7, -0.8], [0.5, -0.9, 0.6]], [0.1, -0.2])
+    b.output("out", b.cell("n", "li", fed, params={"beta": 0.9}), decode="membrane")
+    graph = b.build()
+    made = nd.quantize(graph, data=SAMPLES, target="lava")
+    art = nd.compile(made, "lava", tmp_path / "net")
+    assert nd.compare(made, art, SAMPLES).verdict == "exact"
+    (edge,) = made.edges_into["out"]
+    unit = made.signals[(edge.source, edge.output)].type.scale[0]  # type: ignore[union-attr]
+    before = np.asarray(nd.run(graph, SAMPLES).outputs, np.float64)
+    after = np.asarray(art.run(SAMPLES).outputs, np.float64) * unit
+    assert np.abs(before - after).max() < 0.02 * np.abs(before).max()
+
+
+def test_pools_of_counts_over_too_many_steps_are_refused(tmp_path: Path) -> None:
+    b = GraphBuilder()
+    x = b.input("x", (1, 4, 4), type=BOOL)
+    sent = b.cell("n", "if", b.conv("w", x, np.ones((1, 1, 1, 1))), params={"threshold": 0.5})
+    b.output("out", b.max_pool("pool", sent, 2, mode="cumulative"), decode="count")
+    given = np.random.default_rng(0).random((3, 9, 1, 4, 4)) < 0.5
+    made = nd.quantize(b.build(), data=given, target="lava")
+    with pytest.raises(nd.NeurodeployError, match="pools counts over 63 steps, its neurons count"):
+        nd.compile(replace(made, timesteps=63), "lava", tmp_path / "net")
+    nd.compile(replace(made, timesteps=62), "lava", tmp_path / "net")
