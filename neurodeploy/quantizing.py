@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.data import Data, Samples, as_samples, timesteps_of
-from neurodeploy.errors import QuantizationError, UsageError
+from neurodeploy.errors import Finding, QuantizationError, UsageError, raise_findings
 from neurodeploy.execute import Progress, check_seed, execute
 from neurodeploy.input_range import with_input_range
 from neurodeploy.ir.graph import Graph
@@ -81,6 +82,7 @@ def quantize(
         return as_samples(made, data, layout=layout, timesteps=timesteps).inputs
 
     if resolved is not None and resolved[1].grid is not None:
+        _check_choices(policy, budget, str(target))
         made = _for_chip(graph, samples, steps, policy, resolved, seed=seed, progress=progress)
         made = with_input_range(made, samples.inputs)
         made = with_spike_rates(made, _fastest(made), inputs_of(made), steps)
@@ -112,6 +114,25 @@ def _widest(capabilities: Capabilities) -> int | None:
     if capabilities.grid is not None:
         return capabilities.grid.mantissa.bit_length()
     return capabilities.weight_bits
+
+
+def _check_choices(policy: Scheme, budget: int | None, target: str) -> None:
+    """Refuse what a chip with neurons of its own decides itself.
+
+    Raises:
+        QuantizationError: all of it.
+    """
+    plain, free = Scheme(), ("weight_bits", "input_bits", "granularity", "headroom")
+    names = [
+        f.name
+        for f in fields(policy)
+        if f.name not in free and getattr(policy, f.name) != getattr(plain, f.name)
+    ] + ["budget"] * (budget is not None)
+    hint = f"to choose: {', '.join(free)}"
+    raise_findings(
+        QuantizationError,
+        [Finding(f"{name} has no meaning for {target!r}", name, hint=hint) for name in names],
+    )
 
 
 def _for_chip(

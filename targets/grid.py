@@ -80,7 +80,7 @@ class IntegerNeuron:
 
     Attributes:
         neuron: The float neuron.
-        threshold: Threshold in units; None where it never spikes.
+        threshold: Threshold in units, above which it spikes; None where it never does.
         taken: What a spike subtracts, in units.
         drive: What arrives in each step beside the weighted sums, in units.
         kick: What arrives in the first step alone: ``beta`` times the initial membrane, in units.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from fractions import Fraction
@@ -29,6 +30,8 @@ DIFFERENCE = QType(-(2**11) + 1, 2**11 - 1)  # 24 bits, 12 of which are finer th
 BIAS_EXPONENT = 6
 SPIKE_EXPONENT = STATE_EXPONENT = 6
 LARGEST_DELAY = 62
+LARGEST_NUMBER = 2**31 - 1
+MOST_NEURONS = 2**28
 _ = (cells, sigma_delta)  # importing them registers the cells
 
 
@@ -66,6 +69,10 @@ def load_netx(
                 for f in error.findings
             ]
             break  # what comes next would be of a wrong shape
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            # shapes that do not go together, as numpy says it
+            found.append(Finding(f"its values do not go together: {error}", layer.name))
+            break
     found += [
         Finding(f"a layer of kind {layer.kind!r} has no form here", layer.name, hint=HINT)
         for layer in read
@@ -143,7 +150,7 @@ class _Build:
             stride=pairs["stride"],
             padding=pairs["padding"],
             dilation=pairs["dilation"],
-            groups=int(layer.values["groups"]) if "groups" in layer.values else 1,
+            groups=_numbers(layer, "groups")[0] if "groups" in layer.values else 1,
             accumulator=MESSAGE if self.graded else None,
             source=[layer.name],
         )
@@ -224,13 +231,8 @@ class _Build:
         """Give a delay for each weight: a number for all, for each target, or for each input."""
         if "delay" not in layer.values:
             return None
-        given = layer.values["delay"]
-        delay = given.astype(np.int64)
-        if (
-            (delay != given).any()
-            or delay.min(initial=0) < 0
-            or delay.max(initial=0) > LARGEST_DELAY
-        ):
+        given, delay = layer.values["delay"], _whole(layer, "delay")
+        if delay.min(initial=0) < 0 or delay.max(initial=0) > LARGEST_DELAY:
             text = f"delays from {given.min()} to {given.max()}"
             raise ConversionError(
                 Finding(text, hint=f"whole numbers to {LARGEST_DELAY}; lava-dl clips them")
@@ -254,6 +256,8 @@ class _Build:
     ) -> Ref:
         """Add the neurons of a layer."""
         kind = layer.neuron.get("type")
+        if kind is not None and not isinstance(kind, str):
+            raise ConversionError(Finding("the type of its neurons is no word"))
         self.sends = True
         if kind in ("LOIHI", "CUBA"):
             self.graded = False
@@ -295,13 +299,16 @@ class _Build:
     def _bias(self, layer: Layer, shape: tuple[int, ...], finer: int, *, first: bool) -> Tensor:
         if first or "bias" not in layer.values:
             return tensor(0, QType(0, 0))
-        given = layer.values["bias"].reshape(-1)
+        given = layer.values["bias"].reshape(-1).astype(np.float64)
+        bits = 13 if finer == BIAS_EXPONENT else 12  # of sigma-delta neurons 24, 12 of them finer
+        if (np.abs(given) >= 2 ** (bits - 1)).any():
+            worst = given[np.abs(given).argmax()]
+            raise ConversionError(Finding(f"a bias of {worst:g}, {bits} bits are held"))
         bias = np.trunc(given).astype(np.int64) << finer
-        if finer == BIAS_EXPONENT and (abs(given) >= 2**12).any():
-            raise ConversionError(Finding(f"a bias of {given[np.abs(given).argmax()]:g}, 13 bits"))
         if bias.size not in (1, shape[0], int(np.prod(shape))):
             raise ConversionError(Finding(f"{bias.size} biases of {list(shape)} neurons"))
-        placed = bias.reshape(shape) if bias.size == np.prod(shape) else bias
+        # a bias of each neuron has the axes of lava-dl, (x, y, channels)
+        placed = bias.reshape(shape[::-1]).transpose() if bias.size == np.prod(shape) else bias
         if placed.ndim == 1 and len(shape) > 1:
             placed = placed.reshape(-1, *[1] * (len(shape) - 1))
         return tensor(placed, QType(int(placed.min()), int(placed.max())))
@@ -311,8 +318,8 @@ def _shape(layer: Layer) -> tuple[int, ...]:
     """Give the shape of a layer, channels first; axes of length 1 around one are left out."""
     if "shape" not in layer.values:
         raise ConversionError(Finding("has no 'shape'"))
-    shape = tuple(int(n) for n in layer.values["shape"].reshape(-1))
-    if not shape or min(shape) < 1 or len(shape) > 3:
+    shape = tuple(_numbers(layer, "shape"))
+    if not shape or min(shape) < 1 or len(shape) > 3 or math.prod(shape) > MOST_NEURONS:
         raise ConversionError(Finding(f"a shape of {list(shape)}"))
     longer = [n for n in shape if n > 1]
     return shape if len(shape) == 3 and len(longer) > 1 else (int(np.prod(shape)),)
@@ -322,24 +329,37 @@ def _whole(layer: Layer, name: str) -> Array:
     if name not in layer.values:
         raise ConversionError(Finding(f"has no {name!r}"))
     given = layer.values[name]
+    if given.dtype.kind not in "biuf" or not given.size:
+        raise ConversionError(Finding(f"its {name!r} holds no numbers"))
+    if (np.abs(given.astype(np.float64)) > LARGEST_NUMBER).any():
+        raise ConversionError(Finding(f"its {name!r} holds numbers beyond {LARGEST_NUMBER}"))
     whole = given.astype(np.int64)
-    if given.dtype.kind == "f" and (whole != given).any():
+    if (whole != given).any():
         text = f"{int((whole != given).sum())} of {given.size} of its {name}s are no whole numbers"
         raise ConversionError(Finding(text, hint="lava-dl would cut them; export quantised ones"))
     return whole
 
 
+def _numbers(layer: Layer, name: str) -> list[int]:
+    return [int(n) for n in _whole(layer, name).reshape(-1)]
+
+
 def _pair(layer: Layer, name: str) -> tuple[int, int]:
-    given = layer.values.get(name, np.array(0 if name == "padding" else 1)).reshape(-1)
-    values = [int(v) for v in given]
-    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
+    default = [0 if name == "padding" else 1]
+    values = _numbers(layer, name) if name in layer.values else default
+    if len(values) > 2:
+        raise ConversionError(Finding(f"{name} of {len(values)} axes"))
+    return values[0], values[-1]
 
 
 def _number(layer: Layer, name: str) -> int:
     value = layer.neuron.get(name)
-    if value is None or isinstance(value, str) or value.size != 1:
+    if value is None or isinstance(value, str) or value.size != 1 or value.dtype.kind not in "iuf":
         raise ConversionError(Finding(f"its neurons have no single {name!r}"))
-    return int(value.reshape(-1)[0])
+    number = float(value.reshape(-1)[0])
+    if abs(number) > LARGEST_NUMBER or number != int(number):
+        raise ConversionError(Finding(f"{name} is {number:g}, no whole number of Loihi's"))
+    return int(number)
 
 
 def _ranged(value: int, kind: Any) -> Tensor:

@@ -53,14 +53,14 @@ def read_layers(path: Path, most: int | None = None) -> list[Layer]:
     """
     h5py = import_h5py("a netx file")
     try:
-        size = path.stat().st_size
+        budget = _Budget(MAX_RATIO * path.stat().st_size + SMALL)
         with h5py.File(path, "r") as file:
             layers = member(file, "layer", h5py.Group, "a netx file has the group 'layer'")
             count = len(layers)
             if count > MOST_LAYERS or set(layers) != {str(i) for i in range(count)}:
                 raise FileFormatError(Finding(f"{count} layers, not numbered from 0 on", "layer"))
             return [
-                _layer(member(layers, str(i), h5py.Group), i, size)
+                _layer(member(layers, str(i), h5py.Group), i, budget)
                 for i in range(count if most is None else min(count, most))
             ]
     except (DataError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
@@ -68,7 +68,14 @@ def read_layers(path: Path, most: int | None = None) -> list[Layer]:
         raise FileFormatError(f"{str(path)!r} is no netx file: {error}") from error
 
 
-def _layer(group: Any, number: int, size: int) -> Layer:
+@dataclass
+class _Budget:
+    """Bytes that the file may still claim: what its size can unpack to, all data sets together."""
+
+    left: int
+
+
+def _layer(group: Any, number: int, budget: _Budget) -> Layer:
     h5py = import_h5py("a netx file")
     values: dict[str, Array] = {}
     neuron: dict[str, Array | str] = {}
@@ -76,7 +83,7 @@ def _layer(group: Any, number: int, size: int) -> Layer:
         if name == "neuron":
             inside = member(group, name, h5py.Group)
             for key in inside:
-                value = _values(member(inside, key, h5py.Dataset), f"layer/{number}/neuron", size)
+                value = _values(member(inside, key, h5py.Dataset), f"layer/{number}/neuron", budget)
                 neuron[key] = _word(value) if value.dtype.kind in "OS" else value
         elif isinstance(group.get(name, getclass=True), type) and issubclass(
             group.get(name, getclass=True), h5py.Group
@@ -84,15 +91,16 @@ def _layer(group: Any, number: int, size: int) -> Layer:
             found = Finding(f"has a group {name!r}", f"layer/{number}", hint="complex weights")
             raise ConversionError(found)
         else:
-            values[name] = _values(member(group, name, h5py.Dataset), f"layer/{number}", size)
+            values[name] = _values(member(group, name, h5py.Dataset), f"layer/{number}", budget)
     if "type" not in values:
         raise FileFormatError(Finding("has no 'type'", f"layer/{number}"))
     return Layer(number, _word(values.pop("type")), values, neuron)
 
 
-def _values(dataset: Any, where: str, size: int) -> Array:
-    if dataset.size * dataset.dtype.itemsize > MAX_RATIO * size + SMALL:
-        text = f"claims {dataset.size} values in a file of {size} bytes"
+def _values(dataset: Any, where: str, budget: _Budget) -> Array:
+    budget.left -= dataset.size * dataset.dtype.itemsize
+    if budget.left < 0:
+        text = f"claims {dataset.size} values, more than the file can hold"
         raise FileFormatError(Finding(text, where))
     values = np.asarray(dataset[()])
     if values.dtype.kind not in "biufOS":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.converters.netx.weights import weights_in_lava
 from neurodeploy.errors import ConversionError, Finding, raise_findings
 from neurodeploy.hdf5 import import_h5py
 from neurodeploy.ir.file import write_atomically
@@ -24,7 +25,7 @@ __all__ = ["save_netx"]
 
 Array = npt.NDArray[Any]
 Values = dict[str, Any]
-EVEN = (-256, 254)
+LARGEST_DELAY = 62
 BIAS_SCALE = 64
 
 
@@ -165,20 +166,27 @@ def _dense(chain: _Chain, cell: Cell, forward: Connection, own: Connection | Non
         made["weight_rec"] = back.astype(np.float32)
         if delay is not None or late is not None:
             chain.refuse(cell.name, "a recurrent layer with delays", "lava-dl shares them")
-    whole = np.hstack(every)
-    if whole.min() < 0 <= whole.max():  # signs are mixed for lava-dl where a weight is 0, too
-        if (whole % 2).any() or whole.min() < EVEN[0] or whole.max() > EVEN[1]:
-            text = f"weights from {whole.min()} to {whole.max()} with their exponent"
-            hint = "netx has no exponents: even numbers from -256 to 254 where signs are mixed"
-            chain.refuse(cell.name, text, hint)
-    elif np.abs(whole).max() > 255:
-        text = f"weights from {whole.min()} to {whole.max()} with their exponent"
-        chain.refuse(cell.name, text, "netx has no exponents: magnitudes to 255")
-    elif not whole.any():
-        chain.refuse(cell.name, "all its weights are 0")
+    _check_weights(chain, cell, np.hstack(every))
+    if delay is not None and delay.max() > LARGEST_DELAY:
+        text = f"a delay of {delay.max()}, lava-dl cuts it to {LARGEST_DELAY}"
+        chain.refuse(cell.name, text)
     if delay is not None:
         made["delay"] = delay.astype(np.float32)
     return made
+
+
+def _check_weights(chain: _Chain, cell: Cell, weights: Array) -> None:
+    """Refuse weights that lava-dl or Lava would make others of."""
+    text = f"weights from {weights.min()} to {weights.max()} with their exponent"
+    try:
+        kept, exponent = weights_in_lava(weights, cell.name)
+    except ConversionError as error:
+        chain.refuse(cell.name, text, "; ".join(f.message for f in error.findings))
+        return
+    mixed = weights.min() < 0 <= weights.max()  # for lava-dl where a weight is 0, too
+    if exponent or not np.array_equal(kept, weights) or (mixed and (weights % 2).any()):
+        hint = "netx has no exponents: even numbers where signs are mixed, else magnitudes to 255"
+        chain.refuse(cell.name, f"{text}, of which lava-dl makes others", hint)
 
 
 def _matrix(chain: _Chain, cell: Cell, joined: Connection) -> tuple[Array, Array | None]:
@@ -193,6 +201,9 @@ def _matrix(chain: _Chain, cell: Cell, joined: Connection) -> tuple[Array, Array
         chain.refuse(cell.name, text, "netx has none: a negative one cuts sums")
         return weight, None
     rows = rows_of_map(op, Draft(graph, "netx"), graph.signal(edge).shape, made)
+    if len(np.unique(rows.target * shape[1] + rows.source)) < len(rows.target):
+        chain.refuse(cell.name, "several synapses of a pair, a netx layer has one")
+        return weight, None
     weight[rows.target, rows.source] = rows.weight << joined.exponent
     if rows.delay is None or not rows.delay.any():
         return weight, None
@@ -219,10 +230,11 @@ def _neuron(chain: _Chain, cell: Cell, made: Values) -> Values:
         if (bias % BIAS_SCALE).any() or cell.start:
             chain.refuse(cell.name, "a bias that is no 13-bit number times 64, or starts late")
         full = np.broadcast_to(bias, cell.shape) // BIAS_SCALE
-        channels = len(cell.shape) == 3 and bias.size == cell.shape[0]
+        if np.abs(full).max() >= 2**12:
+            chain.refuse(cell.name, f"a bias of {np.abs(full).max()} times 64, 13 bits are held")
+        channels = len(cell.shape) == 3 and (full == full[:, :1, :1]).all()
         # lava-dl has axes of neurons in the order (x, y, channels)
-        flat = full[:, 0, 0] if channels else full.transpose().astype(np.float32)
-        made["bias"] = np.asarray(flat, np.float32)
+        made["bias"] = np.asarray(full[:, 0, 0] if channels else full.transpose(), np.float32)
     if any(chain.graph.tensors[s.initial].data.any() for s in cell.states):
         chain.refuse(cell.name, "a state that does not start at 0")
     return {

@@ -37,7 +37,7 @@ def fold_pools(graph: Graph) -> Graph:
     3. All other pools stay.
     """
     draft = Draft(graph, STEP)
-    for node in graph.nodes:
+    for node in reversed(graph.nodes):  # of two pools, the later one first
         made = draft.nodes[node.name]
         if isinstance(made, Map) and isinstance(made.op, Pool):
             _fold(draft, made, made.op)

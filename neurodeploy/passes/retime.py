@@ -40,7 +40,9 @@ def hop_starts(graph: Graph, hops: Callable[[Node], int], pace: int) -> dict[str
             moved |= earliest != starts[node.name]
             starts[node.name] = earliest
         if not moved:
-            together = max((starts[n.name] for n in graph.outputs), default=0)
+            # nobody reads a population before it works, however late the reading is
+            read = [graph.edges_into[n.name][0].source for n in graph.outputs]
+            together = max(*(starts[n.name] for n in graph.outputs), *(starts[n] for n in read))
             return starts | {n.name: together for n in graph.outputs}
     return None
 

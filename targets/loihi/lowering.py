@@ -28,7 +28,7 @@ from neurodeploy.passes.retime import hop_starts, least_pace
 from neurodeploy.passes.rewire import Draft, Key
 from neurodeploy.targets.base import Lowered
 from neurodeploy.targets.loihi.as_synapses import rows_of_map
-from neurodeploy.targets.loihi.max_pools import COUNTED, levels, write_pool
+from neurodeploy.targets.loihi.max_pools import counted_steps, levels, write_pool
 from neurodeploy.targets.loihi.parts import Parts
 from neurodeploy.targets.loihi.processes import options_of
 
@@ -180,17 +180,19 @@ class _Lowering:
         late = self._late(edge, node) - hops(node) + 1
         sent, _ = self._sender(edge)
         start = self.starts[node.name]
-        write_pool(self.parts, node, node.op, sent, late, start)
+        read = self.graph.signal(edge).shape
+        write_pool(self.parts, node, node.op, sent, read, late, start)
         counted = node.op.mode == "cumulative"
-        steps = self.graph.timesteps
-        if counted and steps is not None and steps > COUNTED:
-            text = f"pools counts over {steps} steps, its neurons count to {COUNTED}"
+        steps, most = self.graph.timesteps, counted_steps(self.pace)
+        if counted and (steps is None or steps > most):
+            given = "an unknown number of" if steps is None else str(steps)
+            text = f"pools counts over {given} steps, its neurons count over {most}"
             hint = "fewer timesteps, or a max pool of single steps"
-            raise CapabilityError(Finding(text, node.name, node.source, hint, steps, COUNTED))
+            raise CapabilityError(Finding(text, node.name, node.source, hint, steps, most))
         self.draft.note(
             node.name,
             f"a max pool of {'counts of ' if counted else ''}spikes as neurons",
-            f"exact while counts differ by {COUNTED} at most" if counted else "exact",
+            f"exact over {most} steps at most" if counted else "exact",
             f"{hops(node)} hops, starts at step {start}",
         )
 

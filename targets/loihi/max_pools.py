@@ -26,7 +26,7 @@ from neurodeploy.targets.loihi.as_synapses import Rows, rows_of_map
 from neurodeploy.targets.loihi.cells import DECAY, UNITY
 from neurodeploy.targets.loihi.parts import Parts
 
-__all__ = ["COUNTED", "levels", "write_pool"]
+__all__ = ["counted_steps", "levels", "write_pool"]
 
 Array = npt.NDArray[Any]
 COUNTED = 62  # spikes by which two counts may differ
@@ -34,6 +34,18 @@ ONE = 512  # units of a spike that is counted
 LIFT = COUNTED * ONE
 ANY = {"du": DECAY.hi, "dv": DECAY.hi, "threshold": 0}
 COUNTS = {"du": 0, "dv": DECAY.hi, "threshold": LIFT + ONE // 2}
+
+
+def counted_steps(pace: int) -> int:
+    """Give the steps of the network over which counts are told apart.
+
+    A difference of D counts, held for n steps, loses ``D n pace / 4096`` of a count; D spikes take
+    D steps. Less than half a count may be lost, of which a fifth is left for rounding.
+
+    >>> counted_steps(1), counted_steps(3)
+    (62, 46)
+    """
+    return min(COUNTED, math.isqrt(int(4 * 0.4 * UNITY / pace)))
 
 
 def levels(op: MaxPool) -> int:
@@ -61,7 +73,15 @@ class _Stage:
     members: list[Array]
 
 
-def write_pool(parts: Parts, node: Reduce, op: MaxPool, sent: Key, late: int, start: int) -> None:
+def write_pool(
+    parts: Parts,
+    node: Reduce,
+    op: MaxPool,
+    sent: Key,
+    read: tuple[int, ...],
+    late: int,
+    start: int,
+) -> None:
     """Put neurons in the place of a max pool.
 
     Args:
@@ -69,12 +89,12 @@ def write_pool(parts: Parts, node: Reduce, op: MaxPool, sent: Key, late: int, st
         node: The pool.
         op: Its operation.
         sent: The spikes that it reads.
+        read: The shape in which it reads them.
         late: Steps from there to the first neurons.
         start: First step of the neurons that send the result.
     """
     draft = parts.draft
     shape = draft.signal((node.name, "out")).shape
-    read = draft.signal(sent).shape
     name = draft.fresh(f"{node.name}.window")
     weight = draft.store(
         f"{name}.weight", np.ones((read[0], 1, *op.window.kernel)), QType(0, 1), owner=name

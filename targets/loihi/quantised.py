@@ -60,6 +60,10 @@ def integer_cell(
     current = bool(model.alpha.any())
     if model.beta.min() < 0 or model.beta.max() > 1:
         _refuse(node, f"a decay factor of {model.beta.min():g} to {model.beta.max():g}", "0 to 1")
+    if model.alpha.min() < 0 or model.alpha.max() > 1:
+        _refuse(
+            node, f"a current's factor of {model.alpha.min():g} to {model.alpha.max():g}", "0 to 1"
+        )
     if current and made.pace > 1:
         hint = "fewer layers in the loop, or longer delays"
         _refuse(node, f"a current with memory in a loop of {made.pace} hops a step", hint)

@@ -80,6 +80,16 @@ def test_no_node_works_before_the_first_step() -> None:
     assert (starts["n"], starts["out"]) == (1, 1)
 
 
+def test_an_output_that_is_read_late_is_not_read_early() -> None:
+    b = GraphBuilder()
+    x = b.input("x", (2,), type=BOOL)
+    n = b.cell("n", "if", b.dense("w", x, np.eye(2)), params={"threshold": 1.0})
+    b.output("out", n.after(3))
+    starts = hop_starts(b.build(), neurons, 1)
+    assert starts is not None
+    assert (starts["n"], starts["out"]) == (1, 1)
+
+
 def test_a_loop_that_is_too_long_is_refused() -> None:
     with pytest.raises(CapabilityError, match="more than 32 hops"):
         least_pace(ring(33, 1), neurons)

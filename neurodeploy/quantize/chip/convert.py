@@ -31,7 +31,7 @@ from neurodeploy.quantize.observers import observe
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.semantics.types import Float
 from neurodeploy.targets.base import Capabilities, Run, Target
-from neurodeploy.targets.grid import IntegerNeuron
+from neurodeploy.targets.grid import FloatNeuron, IntegerNeuron
 
 __all__ = ["for_chip"]
 
@@ -78,7 +78,9 @@ def for_chip(
     peaks: dict[str, Array] = {}
     for name, state in keys:
         peaks[name] = np.maximum(peaks.get(name, 0.0), seen[(name, state)].peak)
-    return _Rounding(populations, target, capabilities, peaks).run(inputs)
+    made = _Rounding(populations, target, capabilities, peaks).run(inputs)
+    # ranges were planned for runs of so many steps
+    return made if made.timesteps is not None else replace(made, timesteps=timesteps)
 
 
 class _Rounding:
@@ -251,6 +253,12 @@ class _Rounding:
         rounded: Array = (np.rint(values / step) * step).astype(np.int64)
         return rounded
 
+    def _threshold(self, model: FloatNeuron, scale: Array) -> Array:
+        """Round a threshold; a unit lower where a neuron spikes at it, the chip's is above it."""
+        rounded = np.rint(model.threshold * scale).astype(np.int64)
+        held: Array = np.maximum(rounded - (not model.strict), 0)
+        return held
+
     def _cell(self, cell: Cell, fit: Fitted, peak: Array) -> None:
         """Put the chip's neuron in the place of a float one."""
         known = self.populations
@@ -261,7 +269,7 @@ class _Rounding:
         spiking = model.reset != "none"
         made = IntegerNeuron(
             model,
-            np.rint(model.threshold * scale).astype(np.int64) if spiking else None,
+            self._threshold(model, scale) if spiking else None,
             (taken if model.reset == "subtract" else 0 * taken).astype(np.int64),
             drive,
             self._constant(model.beta * model.initial * scale),

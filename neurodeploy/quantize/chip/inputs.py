@@ -61,7 +61,7 @@ def best_numbers(x: Array, bits: int, weights: Callable[[Sent], float], power: f
     """
     signed = bool(x.min(initial=0) < 0)
     most = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
-    ends = sorted({e for k in range(2, bits + 1) for e in (2**k - 1, 2**k) if e <= most})
+    ends = sorted({most, *(e for k in range(2, bits + 1) for e in (2**k - 1, 2**k) if e <= most)})
     largest = float(np.abs(x).max(initial=0.0)) or 1.0
     tried = [_rounded(x, largest / end, end, signed=signed) for end in ends]
     costs = [weights(sent) + sent.error * power for sent in tried]

@@ -60,6 +60,7 @@ def float_neuron(node: Cell, tensors: Mapping[str, Tensor]) -> FloatNeuron:
         return FloatNeuron(alpha, beta, gain, "none", np.zeros(()), np.zeros(()), False, start)
     threshold, reset = values["threshold"], str(options["reset"])
     strict = bool(options["strict"])
+    raise_findings(QuantizationError, _unlike(options, values, start))
     if reset == "none":
         return FloatNeuron(alpha, beta, gain, "unreset", threshold, np.zeros(()), strict, start)
     if reset == "value":
@@ -89,6 +90,23 @@ def _unusual(node: Cell, options: Mapping[str, object]) -> list[Finding]:
         found.append(Finding(f"it starts at step {node.start}", hint="cells that start at once"))
     if any(p.timed for p in node.params):
         found.append(Finding("a parameter changes over time", hint="constant parameters"))
+    return found
+
+
+def _unlike(
+    options: Mapping[str, object], values: Mapping[str, Array], start: Array
+) -> list[Finding]:
+    """Give what the values of parameters and states say that the equation does not hold."""
+    found = []
+    given = values.get("reset_value", np.zeros(()))
+    if options["reset"] == "value" and given.any():
+        hint = "a reset to 0"
+        found.append(Finding(f"a reset to {float(given.reshape(-1)[0]):g}", hint=hint))
+    if options["timing"] != "same" and (start >= values["threshold"]).any():
+        hint = "an initial membrane below the threshold"
+        found.append(
+            Finding("it starts at its threshold, and is reset in the first step", hint=hint)
+        )
     return found
 
 

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from neurodeploy.errors import Finding, NeurodeployError, QuantizationError, raise_findings
 from neurodeploy.ir.graph import Graph
-from neurodeploy.ir.nodes import Cell, Edge, Input, Node
-from neurodeploy.ir.ops import Dense, Synapses
+from neurodeploy.ir.nodes import Cell, Edge, Input, Map, Node, Reduce
+from neurodeploy.ir.ops import Dense, MaxPool, Reshape, Synapses
 from neurodeploy.ir.types import BOOL, QType
 from neurodeploy.passes.recognise import computes
 from neurodeploy.passes.retime import hop_starts, least_pace
 from neurodeploy.quantize.chip.inputs import Sent
 from neurodeploy.quantize.chip.neurons import float_neuron
 from neurodeploy.quantize.chip.scales import Population, Term
-from neurodeploy.quantize.chip.sums import Arriving, Sum, arriving, group_axis, rows_of
+from neurodeploy.quantize.chip.sums import Arriving, Sum, arriving, group_axis, reach_of, rows_of
 from neurodeploy.quantize.scheme import Scheme
 from neurodeploy.targets.grid import ChipGrid, FloatNeuron
 
@@ -72,10 +72,38 @@ class Populations:
                     text = f"{edge.target!r} reads the state {edge.output!r} of a neuron that fires"
                     hint = "read its spikes, or a neuron that never fires"
                     self.found.append(Finding(text, cell.name, cell.source, hint))
+        for cell in self.neurons:
+            for each in self.arriving[cell.name].sums if cell.name in self.arriving else ():
+                self._check_source(each)
         for node in self.graph.inputs:
             if isinstance(node.type, QType):
                 text = "the graph is over integers already"
                 self.found.append(Finding(text, node.name, node.source))
+
+    def _check_source(self, each: Sum) -> None:
+        """Refuse sums of what is neither an input, nor spikes of neurons and their pools."""
+        node, edge = each.node, each.reads
+        while True:
+            if edge.delay and edge.initial != 0:
+                text = "something arrives before anything was sent"
+                self._refuse(node, text, "delays that start with 0")
+            source = self.graph.node(edge.source)
+            if not (isinstance(source, Map) and isinstance(source.op, Reshape)):
+                break
+            (edge,) = self.graph.edges_into[source.name]
+        if isinstance(source, Input):
+            return
+        spikes = self.graph.signals[(edge.source, edge.output)].type == BOOL
+        known = isinstance(source, Cell) or (
+            isinstance(source, Reduce) and isinstance(source.op, MaxPool)
+        )
+        if not known or not spikes:
+            what = source.definition if isinstance(source, Cell) else _kind(source)
+            text = f"weighs {source.name!r} ({what}), which sends no spikes of neurons"
+            self._refuse(node, text, "inputs, neurons that fire, and max pools of their spikes")
+
+    def _refuse(self, node: Node, text: str, hint: str) -> None:
+        self.found.append(Finding(text, node.name, node.source, hint))
 
     def sender(self, edge: Edge) -> tuple[str, int]:
         """Give the neuron, pool or input that an edge comes from, and the delays on the way."""
@@ -165,18 +193,25 @@ class Populations:
     def _term(self, cell: Cell, each: Sum, gain: Array, sent: Mapping[str, Sent]) -> Term:
         name, delay = self.sender(each.reads)
         arrives = sent.get(name, SPIKES)
-        rows = rows_of(each.op, self.weight(each), self.targets(each), len(gain))
+        weight = self.weight(each)
+        rows = rows_of(each.op, weight, self.targets(each), len(gain))
+        reach = reach_of(each.op, weight, self.targets(each), len(gain)) * gain[:, 0]
         low, high = self.grid.exponents.get(type(each.op).__name__, (0, 0))
         late = self.starts[cell.name] - self.starts[name] + self.pace * delay
         if late > 1 or (isinstance(each.op, Synapses) and each.op.delay is not None):
             low = max(0, low)  # what comes with delays is summed before it can be cut
-        return Term(rows * gain * arrives.step, (low, high), arrives.largest, arrives.power)
+        step = arrives.step
+        return Term(rows * gain * step, reach * step, (low, high), arrives.largest, arrives.power)
 
     def targets(self, each: Sum) -> Array:
         """Give the target of each single synapse; nothing for other sums."""
         if isinstance(each.op, Synapses):
             return self.graph.tensors[each.op.target].data.astype(np.int64)
         return np.zeros(0, np.int64)
+
+
+def _kind(node: Node) -> str:
+    return type(node.op).__name__ if isinstance(node, Map | Reduce) else node.family
 
 
 def located(node: Node, error: NeurodeployError) -> list[Finding]:

@@ -37,11 +37,13 @@ class Term:
     Attributes:
         rows: Weights (groups, fan), times the gain and the real value of 1 of what arrives.
         exponents: Lowest and highest exponent that the chip has for it.
+        reach: Largest sum of magnitudes of the weights of one neuron, by group, likewise scaled.
         largest: Largest magnitude of what arrives, as an integer.
         power: Mean square of it: how much an error of the weights counts.
     """
 
     rows: F64
+    reach: F64
     exponents: tuple[int, int]
     largest: int
     power: float
@@ -122,7 +124,7 @@ def _most(population: Population, grid: ChipGrid) -> F64:
     if population.gated:
         worst = worst + population.peak  # what opens the neurons
     for term in population.terms:
-        worst = worst + np.abs(term.rows).sum(axis=1) * term.largest
+        worst = worst + term.reach * term.largest
     limits = [
         (worst, grid.sum),
         # what closes a neuron comes on top of what it holds

@@ -14,7 +14,7 @@ from neurodeploy.ir.nodes import Cell, Edge, Map
 from neurodeploy.ir.ops import Conv, Dense, Synapses
 from neurodeploy.passes.recognise import computes
 
-__all__ = ["Arriving", "Sum", "arriving", "group_axis", "rows_of"]
+__all__ = ["Arriving", "Sum", "arriving", "group_axis", "reach_of", "rows_of"]
 
 Array = npt.NDArray[Any]
 
@@ -63,6 +63,11 @@ def arriving(graph: Graph, neuron: Cell, found: list[Finding]) -> Arriving:
         edge = left.pop(0)
         node = graph.node(edge.source)
         others = [e.target for e in graph.edges_from[node.name] if e != edge]
+        made = graph.signals[(edge.source, edge.output)].shape
+        if made != neuron.shape:
+            text = f"{node.name!r} of shape {list(made)} is spread over {list(neuron.shape)}"
+            refuse(neuron.name, text, "one sum for each neuron")
+            continue
         if edge.delay:
             refuse(edge.target, f"takes the sum {node.name!r} {edge.delay} steps later")
         elif isinstance(node, Map) and isinstance(node.op, Dense | Conv | Synapses):
@@ -116,3 +121,20 @@ def rows_of(op: Dense | Conv | Synapses, weight: Array, target: Array, groups: i
     begin = np.concatenate([[0], np.cumsum(counts)[:-1]])
     rows[target[order], np.arange(len(order)) - begin[target[order]]] = weight[order]
     return rows
+
+
+def reach_of(op: Dense | Conv | Synapses, weight: Array, target: Array, groups: int) -> Array:
+    """Give the largest sum of magnitudes of the weights of one neuron, of each group.
+
+    Args:
+        op: The operation.
+        weight: Its weights.
+        target: Of single synapses, the target of each.
+        groups: Number of groups; 1 for all together.
+    """
+    size = np.abs(weight)
+    if isinstance(op, Synapses):
+        each = np.bincount(target, size, minlength=max(groups, 1))
+    else:
+        each = size.reshape(len(weight), -1).sum(axis=1)
+    return np.full(1, each.max(initial=0.0)) if groups == 1 else each

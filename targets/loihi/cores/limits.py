@@ -27,6 +27,8 @@ KINDS = (
 )
 NEEDED = ("neurons", "synapse_bits", "cores", "columns")
 FIELDS = {"value": int, "unit": str, "source": str, "evidence": str}
+CHIP = ("cores", "columns")
+MOST, MOST_CORES = 2**40, 4096
 MAX_BYTES = 64 * 1024
 Limits = Mapping[str, "CoreLimit"]
 
@@ -72,7 +74,7 @@ def limits_file_text(named: str) -> str:
         if len(data) > MAX_BYTES:
             raise UsageError(Finding(f"{named!r} is too large", node="limits", limit=MAX_BYTES))
         tables = tomllib.loads(data.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # what tomllib says is a ValueError
         raise UsageError(Finding(f"{named!r} cannot be read: {error}", node="limits")) from error
     made = {name: _made(table, f"{named}: {name}") for name, table in tables.items()}
     return dump({name: _table(limits) for name, limits in sorted(made.items())})
@@ -125,6 +127,8 @@ def _wrong(table: object) -> Iterator[str]:
                 yield f"{name}: {key} is {value!r}, no {kind.__name__}"
             elif isinstance(value, int) and value < 1:
                 yield f"{name}: {key} is {value}, which is not above 0"
+            elif isinstance(value, int) and value > (MOST_CORES if name in CHIP else MOST):
+                yield f"{name}: {key} is {value}, at most {MOST_CORES if name in CHIP else MOST}"
             elif key == "evidence" and value not in ("A", "B", "C"):
                 yield f"{name}: evidence is {value!r}, which is no class: A, B or C"
             elif isinstance(value, str) and not (value.isprintable() and len(value) <= 500):

@@ -138,6 +138,8 @@ def drawn(seed: int) -> tuple[Graph, Array]:
 
     def lif(name: str, fed: Any, biased: bool) -> Any:
         shape = (fed.shape[0], *[1] * (len(fed.shape) - 1)) if draw.random() < 0.5 else ()
+        if draw.random() < 0.3:
+            shape = fed.shape  # a bias of each neuron
         bias = draw.integers(-3, 4, shape) * 64 if biased else np.array(0)
         values = {
             "du": (int(draw.integers(0, 4096)), QType(0, 4095)),
@@ -286,6 +288,13 @@ def test_damaged_files_are_refused(cut: int, tmp_path: Path) -> None:
         ("layer/1/neuron/type", np.bytes_("ALIF"), "layer/1: neurons of type 'ALIF'"),
         ("layer/1/delay", 63.0, "layer/1: delays from 63.0 to 63.0"),
         ("layer/1/bias", 5000.0, "layer/1: a bias of 5000, 13 bits"),
+        ("layer/1/weight", np.ones((2, 5)), "layer/1: its values do not go together"),
+        ("layer/1/weight", np.zeros((0, 3)), "layer/1: its 'weight' holds no numbers"),
+        ("layer/1/weight", np.uint64(2**64 - 4), "layer/1: its 'weight' holds numbers beyond"),
+        ("layer/1/weight", np.bytes_("2"), "layer/1: its 'weight' holds no numbers"),
+        ("layer/1/shape", [2**62, 4], "layer/1: its 'shape' holds numbers beyond"),
+        ("layer/1/neuron/iDecay", 2048.7, "layer/1: iDecay is 2048.7, no whole number"),
+        ("layer/1/neuron/type", [1, 2], "layer/1: the type of its neurons is no word"),
     ],
 )
 def test_fields_out_of_range_are_refused(
@@ -300,4 +309,47 @@ def test_fields_out_of_range_are_refused(
         held_[path] = value
     with pytest.raises(nd.NeurodeployError) as error:
         nd.load(str(file))
+    assert message in str(error.value)
+
+
+def chain(**changes: Any) -> Graph:
+    b = GraphBuilder()
+    x = b.input("x", (2,), type=BOOL)
+    values = {"du": 5, "dv": 5, "threshold": 50, "bias": changes.get("bias", 0)}
+    params: Any = {k: tensor(v, QType(0, 2**19 - 128)) if k == "bias" else tensor(v, QType(0, 4095))
+                   for k, v in values.items()}  # fmt: skip
+    kind = QType(-512, 511)
+    if "synapses" in changes:
+        fed = b.synapses("w", x.after(1), (2,), tensor([60, 60, 60], kind), *changes["synapses"])
+    else:
+        weights = tensor(changes.get("weights", [[2, 4], [6, -8]]), kind)
+        fed = b.dense("w", x.after(1), weights)
+    b.output("out", b.cell("n", "loihi_lif", fed, params=params))
+    return b.build()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": [[-4, -4], [-4, -4]]}, "n: weights from -4 to -4 with their exponent, of"),
+        ({"weights": [[2, -3], [4, 1]]}, "n: weights from -3 to 4 with their exponent, of which"),
+        ({"weights": [[300, 2], [4, 2]]}, "n: weights from 2 to 300 with their exponent"),
+        ({"bias": 5000 * 64}, "n: a bias of 5000 times 64, 13 bits are held"),
+        ({"bias": 65}, "n: a bias that is no 13-bit number times 64"),
+        (
+            {"synapses": ([0, 0, 1], [0, 0, 1])},
+            "n: several synapses of a pair, a netx layer has one",
+        ),
+        (
+            {"synapses": ([0, 0, 1], [0, 1, 1], [100, 0, 0])},
+            "n: a delay of 100, lava-dl cuts it to 62",
+        ),
+    ],
+)
+def test_what_would_be_read_as_another_network_is_refused(
+    changes: Any, message: str, tmp_path: Path
+) -> None:
+    graph = chain(**changes)
+    with pytest.raises(nd.NeurodeployError) as error:
+        save_netx(graph, tmp_path / "net.net")
     assert message in str(error.value)

@@ -302,6 +302,8 @@ def test_limits_of_the_user(tmp_path: Path) -> None:
         ("[loihi1.neurons]\nvalue = -3", "neurons: value is -3, which is not above 0"),
         ("[loihi1.neurons]\nvalue = 3", "the limit 'cores' is missing"),
         ("[loihi2.neurons]\nvalue = 3", "the limit 'cores' is missing"),
+        (f"[loihi1.neurons]\nvalue = {'9' * 5000}", "cannot be read"),
+        ("[loihi1.cores]\nvalue = 1000000", "cores: value is 1000000, at most 4096"),
     ],
 )
 def test_damaged_limits_are_refused(text: str, message: str, tmp_path: Path) -> None:

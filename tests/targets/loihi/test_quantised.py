@@ -16,7 +16,7 @@ import pytest
 import neurodeploy as nd
 from demo_digits import demo_digits
 from float_snns import KINDS, random_float_snn
-from neurodeploy.ir import GraphBuilder
+from neurodeploy.ir import GraphBuilder, QType
 from neurodeploy.ir.nodes import Cell, Map
 from neurodeploy.ir.ops import Conv, Dense, MaxPool, Synapses
 from neurodeploy.ir.types import BOOL
@@ -137,9 +137,11 @@ def test_outputs_of_several_layers_are_read_together(oracle: Ledger, tmp_path: P
 def small(**changes: Any) -> nd.Graph:
     b = GraphBuilder()
     x = b.input("x", (3,), type=changes.get("type", BOOL))
-    fed = b.dense("w", x, changes.get("weight", [[1.0, 0.5, -0.5], [0.2, 0.1, 0.6]]))
+    read = x.after(*changes["after"]) if "after" in changes else x
+    fed = b.dense("w", read, changes.get("weight", [[1.0, 0.5, -0.5], [0.2, 0.1, 0.6]]))
     params = {"threshold": 1.0, **changes.get("params", {})}
-    n = b.cell("n", changes.get("cell", "lif"), fed, params=params, options=changes.get("options"))
+    given = {k: changes[k] for k in ("options", "initial", "shape") if k in changes}
+    n = b.cell("n", changes.get("cell", "lif"), fed, params=params, **given)
     b.output("out", n)
     return b.build()
 
@@ -157,6 +159,20 @@ def small(**changes: Any) -> nd.Graph:
         ({"cell": "cuba_lif"}, "n: a current with memory and a reset by subtraction"),
         ({"cell": "alif"}, "n: cell 'alif' is no leaky membrane"),
         ({"options": {"timing": "corrected_after"}}, "n: timing is 'corrected_after'"),
+        (
+            {"options": {"reset": "value"}, "params": {"reset_value": 0.8}},
+            "n: a reset to 0.8",
+        ),
+        (
+            {"cell": "cuba_lif", "options": {"reset": "value"}, "params": {"alpha": 1.3}},
+            "n: a current's factor of 1.3 to 1.3",
+        ),
+        (
+            {"options": {"timing": "next_before"}, "initial": {"v": 1.5}},
+            "n: it starts at its threshold, and is reset in the first step",
+        ),
+        ({"shape": (5, 2)}, "n: 'w' of shape [2] is spread over [5, 2]"),
+        ({"after": (2, True)}, "w: something arrives before anything was sent"),
     ],
 )
 def test_what_has_no_neuron_is_refused(changes: Any, message: str) -> None:
@@ -264,3 +280,92 @@ def test_pools_of_counts_over_too_many_steps_are_refused(tmp_path: Path) -> None
     with pytest.raises(nd.NeurodeployError, match="pools counts over 63 steps, its neurons count"):
         nd.compile(replace(made, timesteps=63), "lava", tmp_path / "net")
     nd.compile(replace(made, timesteps=62), "lava", tmp_path / "net")
+
+
+def test_numbers_behind_pools_are_refused() -> None:
+    """What is pooled or joined has no spikes, and its scale would be lost."""
+    b = GraphBuilder()
+    x = b.input("x", (1, 4, 4))
+    fed = b.conv("w", b.max_pool("pool", x, 2), np.full((2, 1, 1, 1), 0.1))
+    b.output("out", b.cell("n", "if", fed, params={"threshold": 1.0}))
+    given = np.random.default_rng(0).random((4, 9, 1, 4, 4), np.float32)
+    with pytest.raises(nd.NeurodeployError, match=r"w: weighs 'pool' .MaxPool., which sends no"):
+        nd.quantize(b.build(), data=given, target="lava")
+
+
+def test_choices_that_the_chip_makes_are_refused() -> None:
+    with pytest.raises(nd.NeurodeployError, match="grid: grid has no meaning for 'lava'"):
+        nd.quantize(small(), data=SAMPLES, scheme=Scheme(grid="ternary"), target="lava")
+    with pytest.raises(nd.NeurodeployError, match="budget: budget has no meaning for 'lava'"):
+        nd.quantize(small(), data=SAMPLES, budget=100, target="lava")
+
+
+@pytest.mark.parametrize("reset", ["value", "subtract"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_sums_that_meet_the_threshold(reset: str, strict: bool) -> None:
+    """With weights of 1 and a threshold of 1, a relay passes each spike on, or each second one."""
+    options = {"reset": reset, "strict": strict}
+    graph = small(cell="if", weight=np.eye(3), options=options)
+    made = nd.quantize(graph, data=SAMPLES, target="lava")
+    before, after = nd.run(graph, SAMPLES).outputs, nd.run(made, SAMPLES).outputs
+    assert before.any()
+    # of an integrator with a reset by subtraction, 4095 of 4096 parts are left in a step
+    most = 0.12 if strict and reset == "subtract" else 0.0
+    assert float((before != after).mean()) <= most
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+def test_readouts_use_all_bits(granularity: Any) -> None:
+    """A bound on the sums of one neuron is not taken over all of them."""
+    draw = np.random.default_rng(1)
+    b = GraphBuilder()
+    x = b.input("x", (600,), type=BOOL)
+    b.output("out", b.dense("w", x, draw.normal(0, 0.2, (200, 600))))
+    given = draw.random((2, 6, 600)) < 0.5
+    scheme = Scheme(granularity=granularity)
+    made = nd.quantize(b.build(), data=given, scheme=scheme, target="lava")
+    node = made.node("w")
+    assert isinstance(node, Map)
+    assert isinstance(node.op, Dense)
+    assert np.abs(made.tensors[node.op.weight].data).max() > 200
+
+
+def test_an_output_that_is_read_late(tmp_path: Path) -> None:
+    b = GraphBuilder()
+    x = b.input("x", (3,), type=BOOL)
+    fed = b.dense("w", x, [[1.0, 0.5, -0.5], [0.2, 0.1, 0.6]])
+    n = b.cell("n", "lif", fed, params={"threshold": 0.7})
+    b.output("out", n.after(3), decode="count")
+    made = nd.quantize(b.build(), data=SAMPLES, target="loihi2")
+    art = nd.compile(made, "loihi2", tmp_path / "net")
+    assert art.latency_steps == 1
+    assert nd.run(made, SAMPLES).outputs.any()
+    assert nd.compare(made, art, SAMPLES).verdict == "exact"
+
+
+@pytest.mark.parametrize("mode", ["frame", "cumulative"])
+def test_a_pool_that_reads_another_shape(mode: Any, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    b = GraphBuilder()
+    x = b.input("x", (5,), type=BOOL)
+    n = b.cell("n", "if", b.dense("w", x, draw.random((32, 5))), params={"threshold": 1.0})
+    pooled = b.max_pool("pool", b.reshape("r", n, (2, 4, 4)), 2, mode=mode)
+    fed = b.dense("v", b.flatten("f", pooled), draw.random((3, 8)))
+    b.output("out", b.cell("m", "if", fed, params={"threshold": 2.0}))
+    given = draw.random((3, 12, 5)) < 0.4
+    made = nd.quantize(b.build(), data=given, target="loihi2")
+    art = nd.compile(made, "loihi2", tmp_path / "net")
+    assert nd.run(made, given).outputs.any()
+    assert nd.compare(made, art, given).verdict == "exact"
+
+
+def test_an_input_of_two_bits() -> None:
+    b = GraphBuilder()
+    x = b.input("x", (3,))
+    fed = b.dense("w", x, np.full((4, 3), 0.4))
+    b.output("out", b.cell("n", "if", fed, params={"threshold": 1.0}))
+    given = np.random.default_rng(0).normal(size=(4, 10, 3)).astype(np.float32)
+    made = nd.quantize(b.build(), data=given, scheme=Scheme(input_bits=2), target="lava")
+    kind = made.inputs[0].type
+    assert isinstance(kind, QType)
+    assert (kind.lo, kind.hi) == (-1, 1)
