@@ -25,7 +25,7 @@ from neurodeploy.targets.loihi.weights import held_weights, sign_mode
 from oracles import Ledger
 from tiers import sample_count
 
-COUNT = sample_count(120, 15)
+COUNT = sample_count(40, 12)
 SAMPLES = np.random.default_rng(0).random((6, 10, 3)) < 0.5
 
 
@@ -76,7 +76,7 @@ def test_rounded_networks_spike_as_the_float_ones(kind: str) -> None:
 def test_lava_gives_the_engine_s_states(kind: str, oracle: Ledger, tmp_path: Path) -> None:
     lava = oracle("lava")
     options: Any = {"python": str(lava.interpreter)}
-    for seed in range(sample_count(8, 1)):
+    for seed in range(sample_count(5, 1)):
         net = random_float_snn(seed + 40, kind)
         made = nd.quantize(net.graph, data=net.x, target="lava")
         art = nd.compile(made, "lava", tmp_path / "net")
