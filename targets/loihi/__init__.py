@@ -35,7 +35,7 @@ from neurodeploy.targets.base import (
 from neurodeploy.targets.check import capability_findings
 from neurodeploy.targets.grid import IntegerNeuron
 from neurodeploy.targets.loihi import cells, resonators, sigma_delta, step_lif
-from neurodeploy.targets.loihi.cores.limits import limits_file_text
+from neurodeploy.targets.loihi.cores.limits import limits_file_text, limits_of
 from neurodeploy.targets.loihi.cores.placing import CorePlacement, placed_on_cores, write_map
 from neurodeploy.targets.loihi.lowering import hops, lowered
 from neurodeploy.targets.loihi.processes import NEURONS
@@ -135,7 +135,7 @@ class LoihiTarget(Target):
     ) -> Placement:
         """Put slices of populations onto cores; without cores, report sizes."""
         graph = lowered.graph
-        if capabilities.options:
+        if limits_of(capabilities.name):
             return placed_on_cores(lowered, capabilities, options)
         neurons = sum(int(np.prod(c.shape)) for c in graph.cells if c.definition in NEURONS)
         weights = [

@@ -26,6 +26,7 @@ __all__ = ["MAP", "PAGE", "CorePlacement", "placed_on_cores", "write_map"]
 
 MAP, PAGE = "map.json", "cores.html"
 NONE = "no limit is known"
+SHARE_KERNELS = ("loihi2",)  # profiles whose cores store a kernel once
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def placed_on_cores(
     if capabilities.grid is not None and not capabilities.grid.message_bits:
         raise_findings(CapabilityError, _numbers(graph, profile))
     limits = limits_from_text(text, profile) if text else limits_of(profile)
-    share = profile != "loihi1"
+    share = profile in SHARE_KERNELS
     cores = core_map(graph, profile, limits, chips=chips, share=share, pace=lowered.pace)
     return CorePlacement(_resources(cores), _addresses(graph, cores), cores)
 
