@@ -19,6 +19,7 @@ from neurodeploy.semantics.c_eval import Names, c_statements, tables
 __all__ = ["emit_cell"]
 
 Strides = tuple[int, ...]
+NEAR_BYTES = 1 << 15  # a first-level cache
 
 
 def broadcast_strides(
@@ -43,7 +44,10 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
     used = {str(i.attr("name")) for i in program.instrs if i.op == "input"}
     input_types = {}
     for port, declared in enumerate(program.inputs):
-        if declared.name in used:
+        if declared.name in used and w.edge(port).source in w.plan.added:
+            # it was added to the state, to which the cell still adds 0: -0 + 0 is 0
+            names["input"][declared.name] = "0"
+        elif declared.name in used:
             signal = w.signal(port)
             w.arrived(port, f"x{port}")
             input_types[declared.name] = expression_type(signal.type)
@@ -109,7 +113,9 @@ def emit_cell(w: NodeWriter, node: Cell) -> None:
         ]
         w.lines += [f"if (t < {node.start}) {{", *zeros, "return;", "}"]
     if strip:
-        body = [*before, *_in_strips(counters[-1], sizes[-1], strip, at, flags, body)]
+        begin = _begin(w, sizes, walks)
+        strips = _in_strips(counters[-1], sizes[-1], strip, at, flags, body, begin)
+        body = [*before, *strips]
     elif sizes:
         body = [*before, *loop(counters[-1], sizes[-1], body)]
     w.lines += nest(counters[:-1], sizes[:-1], body)
@@ -128,24 +134,33 @@ def _strip(count: int) -> int:
 
 
 def _in_strips(
-    name: str, count: int, strip: int, at: str, flags: Sequence[str], body: Sequence[str]
+    name: str,
+    count: int,
+    strip: int,
+    at: str,
+    flags: Sequence[str],
+    body: Sequence[str],
+    begin: str,
 ) -> list[str]:
     """Loop in strips: flags are kept as words, and become bytes in a loop of their own.
 
     A loop that stores bytes and floats is compiled for as many neurons at a time as there are
-    bytes in a vector; its floats then do not fit into registers.
+    bytes in a vector; its floats then do not fit into registers. The strip at ``a`` of the loop
+    is that of the neurons from ``begin`` on.
     """
     # ND_STRIP: a vector at a time, where the compiler then keeps the flags in registers
     step = f"ND_STRIP({strip})" if strip % 16 == 0 == count % strip else f"{strip}"
     stop = step
-    head = [f"int32_t {flag}_[{step}];" for flag in flags]
+    last = f"({count} - 1) / {step} * {step}"
+    head = [f"const nd_int b = {begin.format(last=last)};"]
+    head += [f"int32_t {flag}_[{step}];" for flag in flags]
     if count % strip:
         head.append(f"const nd_int strip = {count} - b < {strip} ? {count} - b : {strip};")
         stop = "strip"
     first = [f"const nd_int {name} = b;", f"const nd_int o = {at};"]
     bytes_of = [f"{flag}[o + k] = (uint8_t){flag}_[k];" for flag in flags]
     return loop(
-        "b",
+        "a",
         count,
         [
             *head,
@@ -157,6 +172,18 @@ def _in_strips(
     )
 
 
+def _begin(w: NodeWriter, sizes: Sequence[int], walks: Sequence[Strides]) -> str:
+    """Give, as C, where the strip at ``a`` begins: every second step goes from end to begin.
+
+    What a step has read last is still in the first-level cache when the next one begins.
+    """
+    moving = sum(any(walk) for walk in walks)
+    if len(sizes) > 1 or moving * sizes[0] * 4 <= NEAR_BYTES:
+        return "a"
+    w.step()
+    return "t % 2 == 0 ? a : {last} - a"
+
+
 def _store(pointer: str, value: str, kind: str) -> str:
     return f"{pointer}[o] = ({kind}){value};"
 
@@ -164,7 +191,7 @@ def _store(pointer: str, value: str, kind: str) -> str:
 def _values_at_call(w: NodeWriter, node: Cell) -> None:
     uses = node.program.uses
     if "step" in uses or node.start > 0:
-        w.value("int64_t", "t", "t")
+        w.step()
     if "random_bits" in uses:
         start = "nd_fold(0, c->seed)"
         for word in (f"UINT64_C({node.stream})", w.plan.sample_word, "(uint64_t)t"):

@@ -57,7 +57,7 @@ def _spikes(w: NodeWriter, op: Synapses) -> None:
         depth = _ring(w) if sender is not w else _ring_slots(w)
         w.result("y")
         if sender is not w:
-            w.value("int64_t", "t", "t")
+            w.step()
         w.lines += [
             f"{t} *now = ring + (t & {depth - 1}) * {out.size};",
             f"memcpy(y, now, {out.size} * sizeof *y);",
@@ -69,7 +69,7 @@ def _spikes(w: NodeWriter, op: Synapses) -> None:
 def _send(w: NodeWriter, op: Synapses, kind: str) -> None:
     """Write the sums of this and later steps that meet the spikes of this one."""
     size, depth = w.out_signal().size, _ring(w)
-    w.value("int64_t", "t", "t")
+    w.step()
     _listed(w)
     w.held("late", str(op.delay))
     _add_rows(w, op, kind, f"ring[((t + late[k]) & {depth - 1}) * {size} + to[k]] += w[k];")
@@ -81,7 +81,7 @@ def _cleared_by_spikes(w: NodeWriter, op: Synapses, kind: str) -> None:
     place, own = w.plan.cleared[w.node.name], w.plan.hears(w.node.name) is None
     few = w.plan.at("int32_t", place)  # their number; -1 where they were many
     w.result("y")
-    w.value("int64_t", "t", "t")
+    w.step()
     w.value("int32_t *restrict", "few", few)
     w.lines.append(f"if (t == 0) memset(y, 0, {targets} * sizeof *y);")
     _listed(w, f"{few} + 1" if own else "")
@@ -89,11 +89,18 @@ def _cleared_by_spikes(w: NodeWriter, op: Synapses, kind: str) -> None:
     _add_rows(w, op, kind, "y[to[k]] += w[k];", ["all += end - start[idx[e]];"])
     w.lines.append(f"*few = all < {max(1, targets // 8)} ? (int32_t)n : -1;")
     end = w.sending()
+    clear = ["y[{}] = 0;"]
+    if w.node.name in w.plan.added:
+        cell, state = w.plan.added[w.node.name]
+        end.state(state, "g", cell)
+        clear = ["g[{0}] += y[{0}];", *clear]
     end.result("y")
     needed = (" few", " start", " to", " idx")
     end.parameters += [_read_only(p) for p in w.parameters if p[0].endswith(needed)]
-    each = loop("k", "start[idx[e] + 1]", ["y[to[k]] = 0;"], start="start[idx[e]]")
-    end.lines.append(f"if (*few < 0) memset(y, 0, {targets} * sizeof *y);")
+    hit = [line.format("to[k]") for line in clear]  # of two hits the second adds 0
+    each = loop("k", "start[idx[e] + 1]", hit, start="start[idx[e]]")
+    end.lines.append("if (*few < 0) {")
+    end.lines += [*loop("j", targets, [line.format("j") for line in clear]), "}"]
     end.lines += loop("e", "*few", each)
 
 
@@ -168,7 +175,7 @@ def _scanned(w: NodeWriter, op: Synapses) -> None:
         depth = int(tensors[op.delay].data.max(initial=0)) + 1
         w.data("late", "int32_t", lambda: rows()[3], f"{op.starts}: delay of each row")
         w.state("history", "h")
-        w.value("int64_t", "t", "t")
+        w.step()
         past = f"h[(t + {depth} - late[r]) % {depth} * {size} + from[r]]"
         value = f"const {arrived} v = late[r] == 0 ? x[from[r]] : {past};"
     add = [f"const {t} p = w[k] * ({t})v;", f"{acc}[to[k]] += p;"]

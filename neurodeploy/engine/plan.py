@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.blocks import Block, blocks_of
+from neurodeploy.engine.cleared import added_to_states, cleared_sums
 from neurodeploy.engine.heard import Heard, heard, read_after_the_step
 from neurodeploy.engine.layout import channels_last, last_strides
 from neurodeploy.engine.rings import lists_spikes, ring_slot
@@ -75,6 +76,7 @@ class Plan:
             four that may be overwritten, and the number of spikes.
         cleared: By synapses whose sums are cleared by the spikes of a step: byte offset of the
             number of spikes, -1 where they were many, and of their list where it is their own.
+        added: By synapses of these: the state of a cell to which their sums are added.
         constant: Nodes that need one computation per sample where these inputs, by number, are
             presented unchanged.
         data: What makes each array, by number; array 0 is the image of the initial state.
@@ -92,6 +94,7 @@ class Plan:
     heard: tuple[Heard, ...] = ()
     heard_at: dict[Heard, int] = field(default_factory=dict)
     cleared: dict[str, int] = field(default_factory=dict)
+    added: dict[str, Key] = field(default_factory=dict)
     constant: dict[str, frozenset[int]] = field(default_factory=dict)
     data: list[Callable[[], Array]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -137,13 +140,13 @@ class Plan:
             self.buffers[key] = self.reserved(self._kind(key), steps * self.graph.signals[key].size)
         histories = {s.owner for s in self.states if s.name == "history"}
         later = read_after_the_step(self.graph, self.root, histories)
-        for name, op in self._clearing():
+        # a held input is summed once for all steps: its sums have to stay
+        stay = {key[0] for key in self.passed | later} | self.constant.keys()
+        for name in cleared_sums(self.graph, self.lists_spikes, stay):
             spikes = self.graph.signal(self.graph.edges_into[name][0]).size
-            # a held input is summed once for all steps: its sums have to stay
-            stay = name in self.constant or (name, "out") in self.passed | later
-            if op.delay is None and op.bias is None and not stay:
-                length = 1 if self.hears(name) else spikes + LIST_MORE
-                self.cleared[name] = self.reserved("int32_t", length)
+            length = 1 if self.hears(name) else spikes + LIST_MORE
+            self.cleared[name] = self.reserved("int32_t", length)
+        self.added = added_to_states(self.graph, self.cleared)
         self.scratch_offset = self.end
         self.add_data(self._image, "initial state")
 
@@ -300,14 +303,6 @@ class Plan:
         begin = self.end
         self.end += padded(size * DTYPES[kind].itemsize)
         return begin
-
-    def _clearing(self) -> list[tuple[str, Synapses]]:
-        """Give the single synapses of listed spikes."""
-        return [
-            (n.name, n.op)
-            for n in self.graph.nodes
-            if isinstance(n, Map) and isinstance(n.op, Synapses) and self.lists_spikes(n.name)
-        ]
 
     def _kind(self, key: Key) -> str:
         return self.stored(self.graph.signals[key].type)

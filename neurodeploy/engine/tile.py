@@ -76,11 +76,15 @@ def _block(
         return [writers[block.nodes[0]].call(), *_per_step(_recorded(plan, keys))]
     here = [h for h in plan.heard if h.readers[0] in block.nodes]
     calls = _made(plan, [h for h in here if not h.late and h.signal[0] not in block.nodes])
+    senders = {name: w for name in block.nodes if (w := writers[name].sender) is not None}
     for name in block.nodes:
         calls.append(writers[name].call())
         calls += _made(plan, [h for h in here if not h.late and h.signal[0] == name])
-    senders = [writers[name].sender for name in block.nodes]
-    sent = [sender.call() for sender in senders if sender is not None]
+        if name in plan.added:
+            # its sums are gone thereafter
+            calls += [*_records(plan, [(name, "out")]), senders.pop(name).call()]
+            keys = [key for key in keys if key != (name, "out")]
+    sent = [sender.call() for sender in senders.values()]
     # senders clear sums, which are recorded before, by lists that are then made anew
     late = _made(plan, [h for h in here if h.late])
     end = [*late, *_logs(plan, keys, here), *delay_statements(plan, block.nodes)]

@@ -49,7 +49,8 @@ class NodeWriter:
             parameter ``steps``.
         name: Name of the function.
         sender: The function that sends what the node read in this step to later steps; it is
-            called at the end of the step.
+            called at the end of the step. One that adds sums to a state (`engine.cleared`) is
+            called behind the node.
     """
 
     plan: Plan
@@ -66,7 +67,7 @@ class NodeWriter:
         self.name = self.name or f"node_{self.number}"
 
     def sending(self) -> NodeWriter:
-        """Give the writer of the function that is called at the end of the step."""
+        """Give the writer of the function that is called later in the step: see `sender`."""
         self.sender = NodeWriter(self.plan, self.node, self.number, name=f"{self.name}_send")
         return self.sender
 
@@ -112,11 +113,12 @@ class NodeWriter:
     def _signal(self, key: Key) -> str:
         return first_pointer(self.plan, key) if self.tiled else signal_pointer(self.plan, key)
 
-    def state(self, state: str, name: str) -> str:
-        """Take a state of the node as the parameter ``name``; give its C type."""
+    def state(self, state: str, name: str, owner: str = "") -> str:
+        """Take a state, of the node or of another ``owner``, as a parameter; give its C type."""
+        key = (owner or self.node.name, state)
         slots = {(s.owner, s.name): s for s in self.plan.states}
-        kind = self.plan.stored_slot(slots[(self.node.name, state)])
-        place = self.plan.at(kind, self.plan.slots[(self.node.name, state)])
+        kind = self.plan.stored_slot(slots[key])
+        place = self.plan.at(kind, self.plan.slots[key])
         self.parameters.append((f"{kind} *restrict {name}", place))
         return kind
 
@@ -177,6 +179,11 @@ class NodeWriter:
     def value(self, kind: str, name: str, expression: str) -> None:
         """Take a number that is known where the function is called."""
         self.parameters.append((f"{kind} {name}", expression))
+
+    def step(self) -> None:
+        """Take the number of the step as the parameter ``t``; once is enough."""
+        if ("int64_t t", "t") not in self.parameters:
+            self.value("int64_t", "t", "t")
 
     def function(self) -> str:
         """Give the definition."""
