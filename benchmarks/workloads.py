@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 import neurodeploy as nd
 from neurodeploy.ir import BOOL, GraphBuilder
-from neurodeploy.semantics.language import saturate
+from neurodeploy.semantics.language import step_index
 from neurodeploy.semantics.types import Int
 
 Array = npt.NDArray[Any]
+REST = 50  # steps, W5
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "workloads"
 
 
@@ -156,24 +157,25 @@ def w4(samples: int = 64, steps: int = 50) -> Workload:
     "cuba_refractory",
     params={"em": 0.995, "ke": 0.005, "ki": 0.005, "ae": 0.98, "ai": 0.99,
             "threshold": -50.0, "reset": -60.0},
-    states={"v": -60.0, "ge": 0.0, "gi": 0.0, "rest": 0},
-    state_types={"rest": Int(0, 50)},
+    states={"v": -60.0, "ge": 0.0, "gi": 0.0, "last": -REST - 1},
+    state_types={"last": Int(-REST - 1, 2**31 - 1)},
 )  # fmt: skip
 def cuba_refractory(p: Any, s: Any, e: Any, i: Any, drive: Any) -> Any:
-    """Two exponential currents, exact integration, a membrane that rests 50 steps after a spike.
+    """Two exponential currents, exact integration, a membrane that rests after a spike.
 
     ``v = em v + drive + ke ge + ki gi`` outside of the rest; ``ge = ae ge``, ``gi = ai gi``. What
-    arrives acts on the currents before.
+    arrives acts on the currents before. As in Brian2, a neuron keeps the time of its last spike.
     """
     ge, gi = s.ge + e, s.gi + i
-    active = s.rest <= 0
+    now = step_index(ge)
+    active = s.last < now - REST
     moved = p.em * s.v + drive + p.ke * ge + p.ki * gi
     z = nd.fire(moved, p.threshold, strict=True) & active
     return z, nd.State(
         v=nd.where(z, p.reset, nd.where(active, moved, s.v)),
         ge=p.ae * ge,
         gi=p.ai * gi,
-        rest=nd.where(z, 50, saturate(s.rest - 1, 0, 50)),
+        last=nd.where(z, now, s.last),
     )
 
 
