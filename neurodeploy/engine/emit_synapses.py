@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurodeploy.engine.plan import LIST_MORE
+from neurodeploy.engine.plan import ALIGNMENT, DTYPES, LIST_MORE
 from neurodeploy.engine.sums import finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
 from neurodeploy.engine.writer import NodeWriter
@@ -27,6 +27,8 @@ from neurodeploy.ir.types import QType, Tensor
 __all__ = ["emit_synapses"]
 
 Array = npt.NDArray[Any]
+TOGETHER = 8  # spikes whose rows are fetched together
+FETCHED = 128  # synapses of each; the processor itself sees where a row goes on
 
 
 def emit_synapses(w: NodeWriter, op: Synapses) -> None:
@@ -71,7 +73,6 @@ def _send(w: NodeWriter, op: Synapses, kind: str) -> None:
     size, depth = w.out_signal().size, _ring(w)
     w.step()
     _listed(w)
-    w.held("late", str(op.delay))
     _add_rows(w, op, kind, f"ring[((t + late[k]) & {depth - 1}) * {size} + to[k]] += w[k];")
 
 
@@ -131,16 +132,31 @@ def _listed(w: NodeWriter, own: str = "") -> None:
 
 
 def _add_rows(w: NodeWriter, op: Synapses, kind: str, add: str, first: Sequence[str] = ()) -> None:
-    """Write the loops over spikes, ``first`` of each, and over the synapses ``k`` of each."""
+    """Write the loops over spikes, ``first`` of each, and over the synapses ``k`` of each.
+
+    The rows of a network do not stay in the nearest caches: those of some spikes are fetched
+    together, so that one wait is for all.
+    """
     tensors = w.plan.graph.tensors
+    rows = {"to": w.held("to", op.target)}
     w.held("start", op.starts)
-    w.held("to", op.target)
     if isinstance(tensors[op.weight].type, QType):
-        w.held("w", op.weight)  # C widens what it adds up
+        rows["w"] = w.held("w", op.weight)  # C widens what it adds up
     else:
         w.data("w", kind, lambda: tensors[op.weight].data, op.weight)
-    each = loop("k", "end", [add], start="start[idx[e]]")
-    w.lines += loop("e", "n", ["const nd_int end = start[idx[e] + 1];", *first, *each])
+        rows["w"] = kind
+    if op.delay is not None:
+        rows["late"] = w.held("late", op.delay)
+    begin, end = "start[idx[e]]", "const nd_int end = start[idx[e] + 1];"
+    fetch = [f"const nd_int from = {begin};", end]
+    fetch.append(f"const nd_int near = end - from < {FETCHED} ? end : from + {FETCHED};")
+    for name, held in rows.items():
+        line = ALIGNMENT // DTYPES[held].itemsize
+        fetch += loop("k", "near", [f"ND_FETCH({name} + k);"], start="from", step=line)
+    each = [end, *first, *loop("k", "end", [add], start=begin)]
+    together = [f"const nd_int stop = n - b < {TOGETHER} ? n : b + {TOGETHER};"]
+    together += loop("e", "stop", fetch, start="b") + loop("e", "stop", each, start="b")
+    w.lines += loop("b", "n", together, step=TOGETHER)
 
 
 def _ring(w: NodeWriter) -> int:

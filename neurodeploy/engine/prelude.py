@@ -82,13 +82,15 @@ ND_EXPORT int nd_check(void) {
 }
 """
 
-_VECTORS = """
+_FETCH = """
 #if defined(__GNUC__)
 #define ND_FETCH(P) __builtin_prefetch(P)
 #else
 #define ND_FETCH(P) ((void)(P))
 #endif
+"""
 
+_VECTORS = """
 /* Vectors as wide as the instruction set has them. */
 #if defined(__AVX512F__)
 #define ND_VECTOR 64
@@ -129,6 +131,7 @@ def kernels(text: str) -> str:
         if f"nd_all_{kind}(" in text:
             found.append(dense_kernel(kind, TILE_BYTES, SUB_BYTES))
     head = (_STRIP if "ND_STRIP(" in text else "") + (_VECTORS if found else "")
+    head += _FETCH if found or "ND_FETCH(" in text else ""
     logs = [form for name, form in LOG_FORMS.items() if f"{name}(" in text]
     if "nd_find(" in text or "nd_list(" in text:
         found.append(_FIND)
@@ -167,6 +170,26 @@ static inline uint64_t nd_mask(const uint8_t *x)
   return mask;
 }
 
+/* 1 where 256 bytes are all 0. */
+static inline int nd_silent(const uint8_t *x)
+{
+#if defined(__AVX2__)
+  typedef char nd_bytes __attribute__((vector_size(32), aligned(1), may_alias));
+  nd_bytes some = *(const nd_bytes *)x;
+  for (int k = 32; k < 256; k += 32) some |= *(const nd_bytes *)(x + k);
+  some = some != 0;
+  return __builtin_ia32_pmovmskb256(some) == 0;
+#else
+  uint64_t some = 0;
+  for (int k = 0; k < 256; k += 8) {
+    uint64_t word;
+    memcpy(&word, x + k, 8);
+    some |= word;
+  }
+  return some == 0;
+#endif
+}
+
 /* Enter the places of a mask's bits behind the first n entries, and give their number then. Four
    are entered at a time, and those that are none overwritten later: a branch for each costs more.
    So idx has room for four more than there are. */
@@ -187,10 +210,9 @@ static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t
 {
   int64_t n = 0, i = 0;
   for (; i + 256 <= count; i += 256) {
-    /* where spikes are rare, most of these are empty */
+    if (nd_silent(x + i)) continue; /* most of them, where spikes are rare */
     uint64_t masks[4];
     for (int k = 0; k < 4; k++) masks[k] = nd_mask(x + i + 64 * k);
-    if ((masks[0] | masks[1] | masks[2] | masks[3]) == 0) continue;
     for (int k = 0; k < 4; k++) n = nd_enter(idx, n, i + 64 * k, masks[k]);
   }
   for (; i < count; i += 64) {
