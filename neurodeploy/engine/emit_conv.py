@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.engine.find import OVERWRITTEN
 from neurodeploy.engine.grid import Grid
 from neurodeploy.engine.layout import MANY, last_strides
 from neurodeploy.engine.rows import Rows, plain_rows
@@ -133,7 +134,7 @@ class _Sources:
         self.acc = acc
         self.spikes = arrived == "uint8_t" and not w.plan.plain
         if self.spikes:
-            w.scratch("idx", "int32_t", prod(grid.n) + 4)
+            w.scratch("idx", "int32_t", prod(grid.n) + OVERWRITTEN)
         self.ins = w.signal(0).shape[0] // op.groups
         outs = w.out_signal().shape[0] // op.groups
         self.length = prod(grid.k) * outs

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurodeploy.engine.dense_kernel import DENSE_SHARE, ROWS
+from neurodeploy.engine.find import OVERWRITTEN
 from neurodeploy.engine.plan import DTYPES
 from neurodeploy.engine.sums import Sum, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
@@ -29,7 +30,7 @@ Array = npt.NDArray[Any]
 TILE_BYTES = 256
 SUB_BYTES = 64
 AHEAD = 8  # entries of a list by which weights are fetched before they are added
-LIST_BYTES = 1 << 17  # lists of sources, were none of them zero
+LIST_BYTES = 1 << 19  # lists of sources, were none of them zero
 
 
 def tiled(weight: Array, size: int) -> Array:
@@ -81,7 +82,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
     spikes = arrived == "uint8_t"
     entry = 4 if spikes else 4 + size
     most = max(1, min(w.plan.tile, LIST_BYTES // (outer * sources * entry))) if w.tiled else 1
-    w.scratch("idx", "int32_t", most * outer * sources + AHEAD)
+    w.scratch("idx", "int32_t", most * outer * sources + max(AHEAD, OVERWRITTEN))
     w.scratch("head", "int64_t", most * outer + 1)
     if spikes:
         lists, form = "idx, head", "spikes"
@@ -96,6 +97,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
             "n += v != 0;",
         ]
         row = loop("i", sources, entered)
+    w.back()
     acc = "to"
     if not total.in_place:
         w.scratch("acc", t, most * out.size)
@@ -159,7 +161,9 @@ def _added(
     targets, sources = shape
     t, form = total.kind, lists.form
     if t not in ("float", "double") or lists.most < ROWS:
-        return [f"nd_{form}_{t}({acc}, w, {lists.names}, {lists.rows}, {sources}, {targets});"]
+        return [
+            f"nd_{form}_{t}({acc}, w, {lists.names}, {lists.rows}, {sources}, {targets}, back);"
+        ]
     convert: list[str] = []
     rows, share = f"({lists.rows})", int(100 * DENSE_SHARE)
     names = lists.names.replace("head", "head + all")
@@ -172,7 +176,8 @@ def _added(
         f"const nd_int all = 100 * n > {share} * {sources} * {rows} ? most : 0;",
         *convert,
         f"nd_all_{t}({acc}, w, {'whole' if convert else 'from'}, all, {sources}, {targets});",
-        f"nd_{form}_{t}({acc} + all * {targets}, w, {names}, {rows} - all, {sources}, {targets});",
+        f"nd_{form}_{t}({acc} + all * {targets}, w, {names}, {rows} - all,",
+        f"{sources}, {targets}, back);",
     ]
 
 

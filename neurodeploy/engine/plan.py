@@ -20,6 +20,7 @@ import numpy.typing as npt
 from neurodeploy.engine.batches import Batch
 from neurodeploy.engine.blocks import Block, blocks_of
 from neurodeploy.engine.cleared import added_to_states, cleared_sums
+from neurodeploy.engine.find import OVERWRITTEN
 from neurodeploy.engine.heard import Heard, heard, read_after_the_step
 from neurodeploy.engine.layout import channels_last, last_strides
 from neurodeploy.engine.rings import lists_spikes, ring_slot
@@ -41,9 +42,9 @@ Array = npt.NDArray[Any]
 Key = tuple[str, str]
 
 ALIGNMENT = 64
-TILE_STEPS = 64  # steps of a tile at most
-LIST_MORE = 5  # a list of spikes: four that may be overwritten, and their number
-PASSED_BYTES = 1 << 18  # what blocks pass on to each other in a tile is to stay in the cache
+TILE_STEPS = 128  # steps of a tile at most
+LIST_MORE = OVERWRITTEN + 1  # behind a list of spikes stands their number
+PASSED_BYTES = 1 << 20  # what blocks pass on to each other in a tile is to stay in the cache
 DTYPES: dict[str, np.dtype[Any]] = {
     "uint8_t": np.dtype(np.uint8),
     "int8_t": np.dtype(np.int8),
@@ -73,7 +74,7 @@ class Plan:
         last: Signals that have their channels last in memory.
         heard: Lists of spikes that are made for all synapses that are driven by them.
         heard_at: Byte offset of each of these lists; behind as many entries as there are neurons,
-            four that may be overwritten, and the number of spikes.
+            some that may be overwritten, and the number of spikes.
         cleared: By synapses whose sums are cleared by the spikes of a step: byte offset of the
             number of spikes, -1 where they were many, and of their list where it is their own.
         added: By synapses of these: the state of a cell to which their sums are added.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurodeploy.engine.dense_kernel import dense_kernel
 from neurodeploy.engine.emit_dense import AHEAD, SUB_BYTES, TILE_BYTES
+from neurodeploy.engine.find import FIND
 from neurodeploy.engine.grid import GRID_HELPERS
 from neurodeploy.engine.spike_log import LOG, LOG_FORMS, LOG_TYPE
 
@@ -90,6 +91,17 @@ _FETCH = """
 #endif
 """
 
+_FETCH_ROW = """
+/* Rows of a slab lie in the second-level cache. Processors of Intel with AVX-512 fetch them early
+   enough themselves; asking them to costs 6 % of a network's time (benchmarks/engine.py, W1). */
+#if defined(__AVX512F__) && !defined(__znver1__) && !defined(__znver2__) && !defined(__znver3__) \\
+    && !defined(__znver4__) && !defined(__znver5__)
+#define ND_FETCH_ROW(P) ((void)(P))
+#else
+#define ND_FETCH_ROW(P) ND_FETCH(P)
+#endif
+"""
+
 _VECTORS = """
 /* Vectors as wide as the instruction set has them. */
 #if defined(__AVX512F__)
@@ -132,103 +144,15 @@ def kernels(text: str) -> str:
             found.append(dense_kernel(kind, TILE_BYTES, SUB_BYTES))
     head = (_STRIP if "ND_STRIP(" in text else "") + (_VECTORS if found else "")
     head += _FETCH if found or "ND_FETCH(" in text else ""
+    head += _FETCH_ROW if found else ""
     logs = [form for name, form in LOG_FORMS.items() if f"{name}(" in text]
     if "nd_find(" in text or "nd_list(" in text:
-        found.append(_FIND)
+        found.append(FIND)
     if logs:
         found += [LOG, *logs]
     grid = GRID_HELPERS if "nd_first(" in text else ""
     return head + "".join(found) + grid
 
-
-_FIND = """
-/* Bit k of the result: byte k of 64, each 0 or 1. */
-static inline uint64_t nd_mask(const uint8_t *x)
-{
-  uint64_t mask = 0;
-#if defined(__AVX2__)
-  typedef char nd_bytes __attribute__((vector_size(32), aligned(1), may_alias));
-  for (int k = 0; k < 64; k += 32) {
-    const nd_bytes some = *(const nd_bytes *)(x + k) != 0;
-    mask |= (uint64_t)(uint32_t)__builtin_ia32_pmovmskb256(some) << k;
-  }
-#elif defined(__SSE2__)
-  typedef char nd_bytes __attribute__((vector_size(16), aligned(1), may_alias));
-  for (int k = 0; k < 64; k += 16) {
-    const nd_bytes some = *(const nd_bytes *)(x + k) != 0;
-    mask |= (uint64_t)(uint32_t)__builtin_ia32_pmovmskb128(some) << k;
-  }
-#elif defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  for (int k = 0; k < 64; k += 8) {
-    uint64_t word;
-    memcpy(&word, x + k, 8);
-    mask |= ((word * UINT64_C(0x0102040810204080)) >> 56) << k;
-  }
-#else
-  for (int k = 0; k < 64; k++) mask |= (uint64_t)x[k] << k;
-#endif
-  return mask;
-}
-
-/* 1 where 256 bytes are all 0. */
-static inline int nd_silent(const uint8_t *x)
-{
-#if defined(__AVX2__)
-  typedef char nd_bytes __attribute__((vector_size(32), aligned(1), may_alias));
-  nd_bytes some = *(const nd_bytes *)x;
-  for (int k = 32; k < 256; k += 32) some |= *(const nd_bytes *)(x + k);
-  some = some != 0;
-  return __builtin_ia32_pmovmskb256(some) == 0;
-#else
-  uint64_t some = 0;
-  for (int k = 0; k < 256; k += 8) {
-    uint64_t word;
-    memcpy(&word, x + k, 8);
-    some |= word;
-  }
-  return some == 0;
-#endif
-}
-
-/* Enter the places of a mask's bits behind the first n entries, and give their number then. Four
-   are entered at a time, and those that are none overwritten later: a branch for each costs more.
-   So idx has room for four more than there are. */
-static inline int64_t nd_enter(int32_t *restrict idx, int64_t n, int64_t first, uint64_t mask)
-{
-  const int64_t end = n + __builtin_popcountll(mask);
-  for (;;) {
-    for (int k = 0; k < 4; k++, mask &= mask - 1) {
-      idx[n + k] = (int32_t)first + __builtin_ctzll(mask | UINT64_C(1) << 63);
-    }
-    if (end - n <= 4) return end;
-    n += 4;
-  }
-}
-
-/* Enter the positions of the spikes, ascending, and give their number; x holds 0 and 1. */
-static int64_t nd_find(int32_t *restrict idx, const uint8_t *restrict x, int64_t count)
-{
-  int64_t n = 0, i = 0;
-  for (; i + 256 <= count; i += 256) {
-    if (nd_silent(x + i)) continue; /* most of them, where spikes are rare */
-    uint64_t masks[4];
-    for (int k = 0; k < 4; k++) masks[k] = nd_mask(x + i + 64 * k);
-    for (int k = 0; k < 4; k++) n = nd_enter(idx, n, i + 64 * k, masks[k]);
-  }
-  for (; i < count; i += 64) {
-    uint64_t mask;
-    if (count - i >= 64) {
-      mask = nd_mask(x + i);
-    } else {
-      uint8_t last[64] = {0};
-      memcpy(last, x + i, (size_t)(count - i));
-      mask = nd_mask(last);
-    }
-    n = nd_enter(idx, n, i, mask);
-  }
-  return n;
-}
-"""
 
 _VECTOR_TYPE = """
 typedef @KIND@ nd_v_@KIND@
@@ -237,11 +161,12 @@ typedef @KIND@ nd_v_@KIND@
 
 _KERNEL = """
 /* For each row r: y[r][o] = sum over the sources idx[head[r]...] of @FORMULA@,
-   in their order. A slab of weights serves all rows before the next one is read. Behind its end
-   the list has @AHEAD@ more entries: weights are fetched into the cache so many ahead. */
+   in their order. A slab of weights serves all rows before the next one is read; where `back` is 1,
+   the last one comes first. Behind its end the list has @AHEAD@ more entries: weights are fetched
+   into the cache so many ahead. */
 static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
     const int32_t *restrict idx, @VALUES@const int64_t *restrict head, int64_t rows,
-    int64_t sources, int64_t targets)
+    int64_t sources, int64_t targets, int64_t back)
 {
   enum { WIDE = ND_VECTOR / sizeof(@KIND@), TILE = @TILE_BYTES@ / sizeof(@KIND@),
          SUB = @SUB_BYTES@ / sizeof(@KIND@) };
@@ -249,8 +174,9 @@ static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
 #define ND_ADD(K) { @ADD@ }
 #define ND_STORE(K) ((nd_v_@KIND@ *)to)[K] = a##K;
 #define ND_COUNT(K) + 1
-  int64_t o = 0;
-  for (; o + TILE <= targets; o += TILE) {
+  const int64_t slabs = targets / TILE;
+  for (int64_t q = 0; q < slabs; q++) {
+    const int64_t o = (back ? slabs - 1 - q : q) * TILE;
     for (int64_t h = 0; h < TILE; h += (0 ND_EACH(ND_COUNT)) * WIDE) {
       const @KIND@ *restrict tile = w + o * sources + h;
       for (int64_t r = 0; r < rows; r++) {
@@ -260,14 +186,14 @@ static void nd_@FORM@_@KIND@(@KIND@ *restrict y, const @KIND@ *restrict w,
         for (int64_t e = head[r]; e < end; e++) {
           const nd_v_@KIND@ *row = (const nd_v_@KIND@ *)(tile + (int64_t)idx[e] * TILE);
           const char *later = (const char *)(tile + (int64_t)idx[e + @AHEAD@] * TILE);
-          for (int k = 0; k < (0 ND_EACH(ND_COUNT)) * ND_VECTOR; k += 64) ND_FETCH(later + k);
+          for (int k = 0; k < (0 ND_EACH(ND_COUNT)) * ND_VECTOR; k += 64) ND_FETCH_ROW(later + k);
 @FACTOR@          ND_EACH(ND_ADD)
         }
         ND_EACH(ND_STORE)
       }
     }
   }
-  for (; o < targets; o += SUB) {
+  for (int64_t o = slabs * TILE; o < targets; o += SUB) {
     const @KIND@ *restrict tile = w + o * sources;
     const int64_t left = targets - o < SUB ? targets - o : SUB;
     for (int64_t r = 0; r < rows; r++) {

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurodeploy.engine.find import OVERWRITTEN
 from neurodeploy.errors import DataError, Finding
 
 __all__ = ["LOG", "LOG_FORMS", "LOG_TYPE", "Chunk", "Log", "SpikeList", "joined", "taken"]
@@ -36,8 +37,9 @@ LOG = """
 /* Make room for `count` more spikes and for what may be overwritten; 0 where there is no memory. */
 static int nd_room(nd_log *log, int64_t count)
 {
-  if (log->room - log->count >= count + 4) return 1;
-  const int64_t room = 2 * log->room + count + 4;
+  const int64_t needed = count + @OVERWRITTEN@;
+  if (log->room - log->count >= needed) return 1;
+  const int64_t room = 2 * log->room + needed;
   int32_t *more = (int32_t *)realloc(log->neurons, (size_t)room * sizeof *more);
   if (more == NULL) {
     log->failed = 1;
@@ -55,7 +57,7 @@ ND_EXPORT void nd_forget(nd_log *log)
   log->neurons = NULL;
   log->room = log->count = 0;
 }
-"""
+""".replace("@OVERWRITTEN@", str(OVERWRITTEN))
 
 LOG_FORMS = {
     "nd_list": """

@@ -185,6 +185,14 @@ class NodeWriter:
         if ("int64_t t", "t") not in self.parameters:
             self.value("int64_t", "t", "t")
 
+    def back(self) -> None:
+        """Take as the parameter ``back`` whether weights are read from the last one to the first.
+
+        Every second tile, or step, does so: what the one before has read last is in the cache.
+        """
+        tile = f"(row + begin / {self.plan.tile})" if self.tiled else "t"
+        self.value("int64_t", "back", f"{tile} % 2")
+
     def function(self) -> str:
         """Give the definition."""
         what = getattr(self.node, "op", None)
