@@ -29,6 +29,7 @@ from neurodeploy.ir.types import BOOL
 __all__ = ["emit_conv", "emit_conv_transpose"]
 
 Array = npt.NDArray[Any]
+WHOLE_ROW = 256  # sums that one source reaches in a row, where their number is written out
 
 
 def emit_conv(w: NodeWriter, op: Conv) -> None:
@@ -101,6 +102,10 @@ def _scatter(
         to = f"({point} + left + b) * {outs}"
         run = sources.add(to, f"{row} + b * {outs}", f"(e - b) * {outs}")
         inner = ["if (b < e) {", *run, "}"]
+        if not w.plan.plain and kx * outs <= WHOLE_ROW:
+            # away from the border all taps are reached: a length that the compiler knows
+            whole = sources.add(f"({point} + left) * {outs}", row, kx * outs)
+            inner = [f"if (e - b == {kx}) {{", *whole, "} else if (b < e) {", *run, "}"]
     else:
         to = f"({point} + ox) * {count} + g * {outs}"
         run = sources.add(to, f"{row} + ({kx - 1} - kx) * {outs}", outs)

@@ -65,6 +65,10 @@ def _pool_channels_last(w: NodeWriter, op: Pool, grid: Grid, kind: str) -> None:
     """Write a sum or average of all channels of a position together."""
     out = w.out_signal()
     channels, points = out.shape[0], prod(grid.m)
+    known = op.mode == "sum" or op.divisor == "kernel"
+    if known and grid.inside and prod(grid.k) <= UNROLLED and not w.plan.plain:
+        w.lines += _windows(op, grid, kind, w.plan.stored(w.signal(0).type), channels)
+        return
     add = loop("o", channels, [f"to[o] += ({kind})from[o];"])
     w.lines += loop("q", out.size, ["y[q] = 0;"])
     w.lines += grid.taps(["(void)k;"], [*_position(w, kind, channels), *add])
@@ -79,6 +83,31 @@ def _pool_channels_last(w: NodeWriter, op: Pool, grid: Grid, kind: str) -> None:
            f"{w.node.name}: positions inside each window")  # fmt: skip
     at = f"y[q * {channels} + o]"
     w.lines += loop("q", points, loop("o", channels, [f"{at} = {at} / d[q];"]))
+
+
+def _windows(op: Pool, grid: Grid, kind: str, arrived: str, channels: int) -> list[str]:
+    """Write windows one by one, each sum in a register; taps ascending, as everywhere."""
+    (kz, ky, kx), (dz, dy, dx) = grid.k, grid.d
+    (sz, sy, sx), (_, ny, nx), (_, my, mx) = grid.s, grid.n, grid.m
+    taps = [
+        ((z * dz * ny + y * dy) * nx + x * dx) * channels
+        for z in range(kz)
+        for y in range(ky)
+        for x in range(kx)
+    ]
+    total = "v"
+    if op.mode == "average":
+        total = f"v / {c_float(float(prod(grid.k)), 32 if kind == 'float' else 64)}"
+    each = [f"{kind} v = 0;", *(f"v += ({kind})from[o + {k}];" for k in taps), f"to[o] = {total};"]
+    lines = [
+        f"const {arrived} *restrict from = "
+        f"x + ((oz * {sz} * {ny} + oy * {sy}) * {nx} + ox * {sx}) * {channels};",
+        f"{kind} *restrict to = y + ((oz * {my} + oy) * {mx} + ox) * {channels};",
+        *loop("o", channels, each),
+    ]
+    for name, size in zip(("ox", "oy", "oz"), reversed(grid.m), strict=True):
+        lines = loop(name, size, lines)
+    return lines
 
 
 def _position(w: NodeWriter, kind: str, channels: int) -> list[str]:

@@ -53,6 +53,12 @@ class Grid:
         covered = all(n == m * k for n, m, k in zip(self.n, self.m, self.k, strict=True))
         return covered and self.s == self.k and not any(self.p) and set(self.d) == {1}
 
+    @property
+    def inside(self) -> bool:
+        """Whether every window lies inside the input."""
+        axes = zip(self.k, self.s, self.d, self.n, self.m, strict=True)
+        return not any(self.p) and all((m - 1) * s + (k - 1) * d < n for k, s, d, n, m in axes)
+
     def taps(self, tap: Sequence[str], body: Sequence[str]) -> list[str]:
         """Loop over taps, ascending, then over the output positions that read inside.
 
