@@ -87,14 +87,8 @@ def _pool_channels_last(w: NodeWriter, op: Pool, grid: Grid, kind: str) -> None:
 
 def _windows(op: Pool, grid: Grid, kind: str, arrived: str, channels: int) -> list[str]:
     """Write windows one by one, each sum in a register; taps ascending, as everywhere."""
-    (kz, ky, kx), (dz, dy, dx) = grid.k, grid.d
     (sz, sy, sx), (_, ny, nx), (_, my, mx) = grid.s, grid.n, grid.m
-    taps = [
-        ((z * dz * ny + y * dy) * nx + x * dx) * channels
-        for z in range(kz)
-        for y in range(ky)
-        for x in range(kx)
-    ]
+    taps = [place * channels for place in _offsets(grid)]
     total = "v"
     if op.mode == "average":
         total = f"v / {c_float(float(prod(grid.k)), 32 if kind == 'float' else 64)}"
@@ -183,8 +177,9 @@ def _largest(grid: Grid, kind: str, value: str) -> list[str]:
 
 def _offsets(grid: Grid) -> list[int]:
     """Give the places of the taps, ascending, from the first one on."""
-    (kz, ky, kx), (_, ny, nx) = grid.k, grid.n
-    return [(z * ny + y) * nx + x for z in range(kz) for y in range(ky) for x in range(kx)]
+    (kz, ky, kx), (dz, dy, dx), (_, ny, nx) = grid.k, grid.d, grid.n
+    taps = [(z * dz, y * dy, x * dx) for z in range(kz) for y in range(ky) for x in range(kx)]
+    return [(z * ny + y) * nx + x for z, y, x in taps]
 
 
 def _tiles(grid: Grid, channels: int, window: list[str]) -> list[str]:
