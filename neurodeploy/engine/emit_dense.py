@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from neurodeploy.engine.dense_kernel import DENSE_SHARE, ROWS
 from neurodeploy.engine.find import OVERWRITTEN
+from neurodeploy.engine.narrow_kernel import rows_together
 from neurodeploy.engine.plan import DTYPES
 from neurodeploy.engine.sums import Sum, finish, sum_of
 from neurodeploy.engine.text import loop, strides_of
@@ -78,14 +79,17 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
     out = w.out_signal()
     sources = weight.shape[1]
     t, size = total.kind, DTYPES[total.kind].itemsize
-    w.data("w", t, lambda: tiled(weight.astype(DTYPES[t]), size), op.weight)
     spikes = arrived == "uint8_t"
+    together = rows_together(w.plan.graph.tensors[op.weight].type) if spikes else 0
+    held = "int16_t" if together else t
+    wide = DTYPES[held].itemsize
+    w.data("w", held, lambda: tiled(weight.astype(DTYPES[held]), wide), op.weight)
     entry = 4 if spikes else 4 + size
     most = max(1, min(w.plan.tile, LIST_BYTES // (outer * sources * entry))) if w.tiled else 1
     w.scratch("idx", "int32_t", most * outer * sources + max(AHEAD, OVERWRITTEN))
     w.scratch("head", "int64_t", most * outer + 1)
     if spikes:
-        lists, form = "idx, head", "spikes"
+        lists, form = "idx, head", "narrow" if together else "spikes"
         row = [f"n += nd_find(idx + n, from + r * {sources}, {sources});"]
     else:
         w.scratch("val", t, most * outer * sources)
@@ -110,6 +114,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
         if not total.in_place:
             pointers.append(f"const {t} *acc_ = acc + k * {out.size};")
         end = loop("k", count, [*pointers, *end])
+    found = _Lists(form, lists, rows, most * outer, together)
     body = [
         f"const {arrived} *from = x{f' + s * {outer * sources}' if w.tiled else ''};",
         f"{total.stored} *to = y{f' + s * {out.size}' if w.tiled else ''};",
@@ -117,7 +122,7 @@ def _event_rows(w: NodeWriter, op: Dense, total: Sum, arrived: str, axis: int, o
         "head[0] = 0;",
         *loop("r", rows, [*row, "head[r + 1] = n;"]),
         f"memset(idx + n, 0, {AHEAD} * sizeof *idx);",
-        *_added(w, total, acc, _Lists(form, lists, rows, most * outer), arrived, weight.shape),
+        *_added(w, total, acc, found, arrived, weight.shape),
         *end,
     ]
     if not w.tiled:
@@ -133,16 +138,18 @@ class _Lists:
     """The lists of some rows, as C.
 
     Attributes:
-        form: ``spikes``, or ``values`` beside them.
+        form: ``spikes``, ``narrow`` where weights are added in 16 bits, or ``values``.
         names: The arrays of the lists.
         rows: Number of rows.
         most: Rows at most.
+        together: Weights that fit a sum of 16 bits; 0 where they are added in the sum's type.
     """
 
     form: str
     names: str
     rows: str
     most: int
+    together: int
 
 
 def _added(
@@ -161,9 +168,9 @@ def _added(
     targets, sources = shape
     t, form = total.kind, lists.form
     if t not in ("float", "double") or lists.most < ROWS:
-        return [
-            f"nd_{form}_{t}({acc}, w, {lists.names}, {lists.rows}, {sources}, {targets}, back);"
-        ]
+        last = f"back, {lists.together}" if lists.together else "back"
+        given = f"{acc}, w, {lists.names}, {lists.rows}, {sources}, {targets}, {last}"
+        return [f"nd_{form}_{t}({given});"]
     convert: list[str] = []
     rows, share = f"({lists.rows})", int(100 * DENSE_SHARE)
     names = lists.names.replace("head", "head + all")

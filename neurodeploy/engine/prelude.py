@@ -6,6 +6,7 @@ from neurodeploy.engine.dense_kernel import dense_kernel
 from neurodeploy.engine.emit_dense import AHEAD, SUB_BYTES, TILE_BYTES
 from neurodeploy.engine.find import FIND
 from neurodeploy.engine.grid import GRID_HELPERS
+from neurodeploy.engine.narrow_kernel import narrow_kernel
 from neurodeploy.engine.spike_log import LOG, LOG_FORMS, LOG_TYPE
 
 __all__ = ["CHECK", "HEAD", "kernels"]
@@ -132,16 +133,23 @@ _STRIP = """
 """
 
 
+_INTEGERS = ("int32_t", "int64_t", "uint32_t", "uint64_t")
+
+
 def kernels(text: str) -> str:
     """Give the kernels that ``text`` calls."""
     found = []
-    for kind in ("float", "double", "int32_t", "int64_t", "uint32_t", "uint64_t"):
+    for kind in ("float", "double", *_INTEGERS):
         forms = [f for f in ("spikes", "values") if f"nd_{f}_{kind}(" in text]
         if forms:
             found.append(_VECTOR_TYPE.replace("@KIND@", kind))
         found += [_kernel(form, kind) for form in forms]
         if f"nd_all_{kind}(" in text:
             found.append(dense_kernel(kind, TILE_BYTES, SUB_BYTES))
+    narrow = [k for k in _INTEGERS if f"nd_narrow_{k}(" in text]
+    if narrow:
+        found.append(_VECTOR_TYPE.replace("@KIND@", "int16_t"))
+    found += [narrow_kernel(k, TILE_BYTES, SUB_BYTES, AHEAD) for k in narrow]
     head = (_STRIP if "ND_STRIP(" in text else "") + (_VECTORS if found else "")
     head += _FETCH if found or "ND_FETCH(" in text else ""
     head += _FETCH_ROW if found else ""
