@@ -139,7 +139,7 @@ def union(graph: Graph, placed: CoreMap) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_quantised_networks_in_slices(kind: str, tmp_path: Path) -> None:
     """The same for what `quantize` and `compile` make, with shared kernels."""
-    for seed in range(sample_count(30, 3)):
+    for seed in range(sample_count(30, 4)):
         net = random_float_snn(seed, kind)
         made = nd.quantize(net.graph, data=net.x, target="loihi2")
         art = nd.compile(made, "loihi2", tmp_path / "net")

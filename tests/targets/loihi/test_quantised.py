@@ -25,7 +25,7 @@ from neurodeploy.targets.loihi.weights import held_weights, sign_mode
 from oracles import Ledger
 from tiers import sample_count
 
-COUNT = sample_count(40, 7)
+COUNT = sample_count(40, 12)
 SAMPLES = np.random.default_rng(0).random((6, 10, 3)) < 0.5
 
 
