@@ -62,6 +62,18 @@ def test_digits(oracle: Ledger, tmp_path: Path) -> None:
     in_lava(art, oracle, digits["xte"][: sample_count(20, 1)], timesteps=4)
 
 
+def test_digits_at_more_timesteps_are_within_the_bound_either_way(tmp_path: Path) -> None:
+    digits = demo_digits()
+    snn = nd.convert(demo_ann(), data=digits["xtr"][:256], timesteps=8)
+    test = digits["xte"], digits["yte"]
+    art = on_loihi(snn, digits["xtr"][:256], test, tmp_path, timesteps=8)
+    before = nd.run(snn, *test, on="engine", timesteps=8).accuracy
+    after = art.run(*test, timesteps=8).accuracy
+    assert before is not None
+    assert after is not None
+    assert abs(after - before) <= POINTS, (before, after)
+
+
 @pytest.mark.skipif(NO_MNIST, reason="the MNIST digits are not there")
 def test_mnist(oracle: Ledger, tmp_path: Path) -> None:
     x, y = mnist()
